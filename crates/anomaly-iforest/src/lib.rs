@@ -1,0 +1,1 @@
+//! Isolation Forest with scikit-learn semantics, grid search and threshold scan.

@@ -1,0 +1,1 @@
+//! Classification, ranking and anomaly metrics with threshold scans.

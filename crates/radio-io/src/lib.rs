@@ -1,0 +1,1 @@
+//! Radio survey data: FITS mosaics, WCS, beams, cutouts, label lists, feature tables, survey files.

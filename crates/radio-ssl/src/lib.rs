@@ -1,0 +1,1 @@
+//! The radio-ssl command: from FITS mosaics to peculiar objects.

@@ -1,0 +1,2 @@
+//! The `radio-ssl` command.
+fn main() {}

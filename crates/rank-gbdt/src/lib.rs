@@ -1,0 +1,1 @@
+//! Feature ranking by depth-2 gradient boosting with early stopping.

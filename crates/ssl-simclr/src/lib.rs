@@ -1,0 +1,1 @@
+//! Contrastive pre-training (SimCLR) of a ResNet on unlabelled radio cutouts.

@@ -1,0 +1,2 @@
+//! Experiments, benches and checks.
+fn main() {}
