@@ -1,1 +1,37 @@
-//! The compute floor of radio-ssl: NHWC kernels with backward, the ResNet trunk, Adam, schedules, checkpoints.
+//! The compute floor of radio-ssl: kernels with explicit backward, the ResNet trunk, optimiser, schedule, checkpoints.
+//!
+//! It knows no FITS keyword, no survey, no class name and no loss of one method. candle supplies tensors and
+//! automatic differentiation to the small heads above; the trunk owns its compute, because candle's CPU
+//! convolutions and poolings are slow and in places wrong (docs/architecture.md).
+//!
+//! Reading order: [`resnet::ResNet`], the trunk from images to features and back; [`conv2d`], [`batch_norm`] and
+//! [`pool`], its kernels, on [`nhwc::Nhwc`] maps; then [`adam`], [`schedule`] and [`checkpoint`].
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+//! use rand::SeedableRng;
+//!
+//! let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+//! let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut rng);
+//! let images = Tensor::ones((2, 3, 64, 64), candle_core::DType::F32, &Device::Cpu)?;
+//! let features = trunk.forward(&images)?; // [2, 64]; the trunk keeps what its backward needs
+//! let gradients = trunk.backward(&features)?; // of half the squared features
+//! assert_eq!(gradients.len(), trunk.parameters().len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+pub mod resnet;
+
+pub mod batch_norm;
+pub mod conv2d;
+pub mod matmul;
+pub mod nhwc;
+pub mod parameter;
+pub mod pool;
+
+pub mod adam;
+pub mod checkpoint;
+pub mod schedule;
+
+mod error;
+pub use error::{DuringStep, Result, TensorError};

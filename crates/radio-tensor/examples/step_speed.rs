@@ -1,0 +1,50 @@
+//! Images per second of a whole training step of the trunk: forward, backward, Adam.
+//!
+//! `cargo run -p radio-tensor --example step_speed -- 32 224`
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use radio_tensor::adam::{Adam, AdamConfig};
+use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let number = |place: usize, default: usize| {
+        std::env::args()
+            .nth(place)
+            .map_or(Ok(default), |a| a.parse())
+    };
+    let (batch, side) = (number(1, 32)?, number(2, 224)?);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut trunk = ResNet::new(
+        ResNetConfig {
+            depth: Depth::ResNet18,
+            width: 64,
+        },
+        &mut rng,
+    );
+    let config = AdamConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-7,
+        weight_decay: 0.0,
+    };
+    let mut adam = Adam::new(config, trunk.parameters());
+    let pixels: Vec<f32> = (0..batch * 3 * side * side).map(|_| rng.random()).collect();
+    let images = Tensor::from_vec(pixels, (batch, 3, side, side), &Device::Cpu)?;
+    for step in 0..5 {
+        let start = Instant::now();
+        let features = trunk.forward(&images)?;
+        let forward = start.elapsed().as_secs_f64();
+        let gradients = trunk.backward(&(features * 1e-3)?)?;
+        let backward = start.elapsed().as_secs_f64() - forward;
+        adam.step(1e-3, trunk.parameters_mut(), &gradients)?;
+        let whole = start.elapsed().as_secs_f64();
+        let rate = batch as f64 / whole;
+        println!(
+            "step {step}: forward {forward:.3} s, backward {backward:.3} s, whole {whole:.3} s, {rate:.1} images/s"
+        );
+    }
+    Ok(())
+}
