@@ -1,1 +1,33 @@
-//! Contrastive pre-training (SimCLR) of a ResNet on unlabelled radio cutouts.
+//! Contrastive pre-training (SimCLR) of an image encoder on unlabelled radio cutouts.
+//!
+//! Two random views of one cutout should land close together in the embedding, views of different cutouts far
+//! apart. No label is ever read here; FITS stays in `radio-io`.
+//!
+//! Reading order: [`pretrain::pretrain`], the whole training loop from top to bottom, then
+//! [`nt_xent::nt_xent`], the loss, then [`SimClrConfig`], every number a run depends on.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use ssl_simclr::{Temperature, nt_xent::nt_xent};
+//!
+//! // Two cutouts, two views each: rows 0 and 2 are a pair, rows 1 and 3 another.
+//! let z = Tensor::new(&[[1f32, 0.], [0., 1.], [1., 0.], [0., 1.]], &Device::Cpu)?;
+//! let loss: f32 = nt_xent(&z, Temperature::try_from(0.5)?)?.to_scalar()?;
+//! assert!((loss - (1.0 + 2.0 * (-2.0f32).exp()).ln()).abs() < 1e-6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+pub mod pretrain;
+
+pub mod nt_xent;
+
+pub mod projector;
+
+pub mod config;
+
+pub mod embed;
+
+mod error;
+pub use config::{SimClrConfig, Temperature};
+pub use embed::Encoder;
+pub use error::{Result, SimClrError};
+pub use pretrain::{Pretraining, StepReport, pretrain};

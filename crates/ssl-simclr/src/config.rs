@@ -1,0 +1,247 @@
+//! Every number a pre-training run depends on.
+use radio_augment::{Augmenter, Recipe, Sampling};
+use radio_tensor::adam::AdamConfig;
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::schedule::WarmupCosine;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, SimClrError};
+
+/// One pre-training run (Riggi et al. 2024, Tables 2 and 3). There is no `Default`: a run states all of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimClrConfig {
+    /// Seed of weights, order and views.
+    pub seed: u64,
+    /// Cutouts per step; the loss sees twice as many views.
+    pub batch_size: usize,
+    /// Passes over the cutouts.
+    pub epochs: u64,
+    /// Epochs of linear warm-up before the cosine decay.
+    pub warmup_epochs: u64,
+    /// Learning rate at the end of the warm-up.
+    pub peak_lr: f64,
+    /// Learning rate at the end.
+    pub floor_lr: f64,
+    /// Softmax temperature of NT-Xent.
+    pub temperature: Temperature,
+    /// How an epoch draws its cutouts.
+    pub sampling: Sampling,
+    /// The encoder.
+    pub backbone: ResNetConfig,
+    /// The projector between features and loss.
+    pub projector: ProjectorConfig,
+    /// The optimiser.
+    pub adam: AdamConfig,
+    /// Pre-processing of a cutout.
+    pub recipe: Recipe,
+    /// What makes a view.
+    pub augmenter: Augmenter,
+}
+
+/// Sizes of the two dense layers of the projector; no batch norm (reference-facts D3, D5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectorConfig {
+    /// Width of the hidden layer, 256 in the paper.
+    pub hidden: usize,
+    /// Width of the embedding the loss sees, 128 in the paper.
+    pub output: usize,
+}
+
+/// Softmax temperature. Invariant: finite and positive.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Temperature(f64);
+
+impl TryFrom<f64> for Temperature {
+    type Error = SimClrError;
+
+    fn try_from(value: f64) -> Result<Self> {
+        if value.is_finite() && value > 0.0 {
+            Ok(Self(value))
+        } else {
+            Err(SimClrError::Contradiction {
+                rule: "temperature is finite and positive",
+                found: value.to_string(),
+            })
+        }
+    }
+}
+
+impl From<Temperature> for f64 {
+    fn from(temperature: Temperature) -> Self {
+        temperature.0
+    }
+}
+
+impl SimClrConfig {
+    /// The paper's hulk models: Tables 2 and 3, Adam at 0.1 included (reference-facts D1, H1.22).
+    pub fn paper(seed: u64) -> Self {
+        Self {
+            seed,
+            batch_size: 128,
+            epochs: 100,
+            warmup_epochs: 10,
+            peak_lr: 0.1,
+            floor_lr: 1e-6,
+            temperature: Temperature(0.1),
+            sampling: Sampling::Shuffle,
+            backbone: ResNetConfig {
+                depth: Depth::ResNet18,
+                width: 64,
+            },
+            projector: ProjectorConfig {
+                hidden: 256,
+                output: 128,
+            },
+            adam: AdamConfig {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-7,
+                weight_decay: 0.0,
+            },
+            recipe: Recipe::paper(224),
+            augmenter: Augmenter::hulk(),
+        }
+    }
+
+    /// What short runs on a laptop use: the paper's settings with Adam at 1e-3 (at 0.1 Adam does not settle in a few
+    /// hundred steps), `side`-pixel inputs, smaller batches.
+    pub fn laptop(seed: u64, side: usize, batch_size: usize, epochs: u64) -> Self {
+        Self {
+            batch_size,
+            epochs,
+            warmup_epochs: if epochs > 4 { 1 } else { 0 },
+            peak_lr: 1e-3,
+            recipe: Recipe::paper(side),
+            ..Self::paper(seed)
+        }
+    }
+
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// On unknown keys, values out of range, or numbers that contradict each other.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|e| SimClrError::Config(e.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML.
+    ///
+    /// # Errors
+    /// If a value has no TOML form (none has).
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| SimClrError::Config(e.to_string()))
+    }
+
+    /// The limits between numbers.
+    ///
+    /// # Errors
+    /// With the rule that is broken.
+    pub fn check(&self) -> Result<()> {
+        let rules: [(&'static str, bool, String); 5] = [
+            (
+                "batch_size is at least 2",
+                self.batch_size >= 2,
+                self.batch_size.to_string(),
+            ),
+            (
+                "epochs is at least 1",
+                self.epochs >= 1,
+                self.epochs.to_string(),
+            ),
+            (
+                "warmup_epochs is below epochs",
+                self.warmup_epochs < self.epochs,
+                format!("{} and {}", self.warmup_epochs, self.epochs),
+            ),
+            (
+                "0 <= floor_lr <= peak_lr, both finite",
+                self.floor_lr >= 0.0 && self.floor_lr <= self.peak_lr && self.peak_lr.is_finite(),
+                format!("{} and {}", self.floor_lr, self.peak_lr),
+            ),
+            (
+                "backbone and projector have at least one channel",
+                self.backbone.width > 0 && self.projector.hidden > 0 && self.projector.output > 0,
+                format!(
+                    "{}, {}, {}",
+                    self.backbone.width, self.projector.hidden, self.projector.output
+                ),
+            ),
+        ];
+        match rules.into_iter().find(|(_, holds, _)| !holds) {
+            Some((rule, _, found)) => Err(SimClrError::Contradiction { rule, found }),
+            None => Ok(()),
+        }
+    }
+
+    /// Steps of one epoch over `frames` cutouts; the incomplete last batch is left out.
+    ///
+    /// # Errors
+    /// If there are fewer cutouts than one batch takes.
+    pub fn steps_per_epoch(&self, frames: usize) -> Result<u64> {
+        match frames / self.batch_size {
+            0 => Err(SimClrError::TooFewFrames {
+                batch_size: self.batch_size,
+                frames,
+            }),
+            steps => Ok(steps as u64),
+        }
+    }
+
+    /// Learning rate over the whole run.
+    pub fn schedule(&self, steps_per_epoch: u64) -> WarmupCosine {
+        WarmupCosine {
+            peak: self.peak_lr,
+            floor: self.floor_lr,
+            warmup_steps: steps_per_epoch * self.warmup_epochs,
+            total_steps: steps_per_epoch * self.epochs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn toml_round_trip_and_unknown_keys() {
+        let config = SimClrConfig::paper(3);
+        let text = config.to_toml().unwrap();
+        assert_eq!(SimClrConfig::from_toml(&text).unwrap(), config);
+        let error = SimClrConfig::from_toml(&format!("epoch = 3\n{text}"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("epoch"), "{error}");
+        let error =
+            SimClrConfig::from_toml(&text.replace("temperature = 0.1", "temperature = -1.0"))
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("temperature"), "{error}");
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let broken = SimClrConfig {
+            warmup_epochs: 100,
+            ..SimClrConfig::paper(1)
+        };
+        let error = broken.check().unwrap_err().to_string();
+        assert!(
+            error.contains("warmup_epochs") && error.contains("100 and 100"),
+            "{error}"
+        );
+        let error = SimClrConfig::paper(1)
+            .steps_per_epoch(127)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("128") && error.contains("127"), "{error}");
+        assert_eq!(
+            SimClrConfig::paper(1).steps_per_epoch(178_057).unwrap(),
+            1391
+        ); // reference-facts D6
+    }
+}

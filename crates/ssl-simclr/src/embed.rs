@@ -1,0 +1,96 @@
+//! Features of cutouts from a trained encoder.
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use ndarray::Array2;
+use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_tensor::DuringStep;
+use radio_tensor::checkpoint::Checkpoint;
+use radio_tensor::resnet::ResNet;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::SimClrConfig;
+use crate::error::Result;
+use crate::pretrain::FromChannels;
+
+/// An encoder with the pre-processing it was trained on.
+pub struct Encoder {
+    trunk: ResNet,
+    recipe: Recipe,
+}
+
+impl Encoder {
+    /// Pairs a trunk with its recipe.
+    pub fn new(trunk: ResNet, recipe: Recipe) -> Self {
+        Self { trunk, recipe }
+    }
+
+    /// Reads a checkpoint written by pre-training.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or was not written by this crate.
+    pub fn read(path: &Path) -> Result<Self> {
+        let loaded = Checkpoint::read(path)?;
+        let config = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
+        let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(0));
+        loaded.load_trunk(&mut trunk)?;
+        Ok(Self {
+            trunk,
+            recipe: config.recipe,
+        })
+    }
+
+    /// Number of features.
+    pub fn features(&self) -> usize {
+        self.trunk.config().features()
+    }
+
+    /// The pre-processing the encoder expects.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Features of every cutout of the source, without augmentation: `[len, features]`, in the source's order.
+    ///
+    /// `progress` is told the number of cutouts done and may break; the result then ends there.
+    ///
+    /// # Errors
+    /// If a cutout cannot be read or pre-processed.
+    pub fn embed(
+        &self,
+        source: Arc<dyn FrameSource>,
+        batch_size: usize,
+        mut progress: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Array2<f32>> {
+        let frames: Vec<usize> = (0..source.len()).collect();
+        let loader = ViewLoader::new(
+            source,
+            self.recipe.clone(),
+            Augmenter { steps: Vec::new() },
+            0,
+        );
+        let mut values = Vec::with_capacity(frames.len() * self.features());
+        let mut done = 0;
+        for batch in frames.chunks(batch_size.max(1)) {
+            let channels = Tensor::from_vec_of(loader.channels_batch(batch)?)?;
+            let features = self.trunk.embed(&channels)?;
+            values.extend(
+                features
+                    .flatten_all()
+                    .and_then(|f| f.to_vec1::<f32>())
+                    .during("features")?,
+            );
+            done += batch.len();
+            if progress(done).is_break() {
+                break;
+            }
+        }
+        let features = self.features();
+        Ok(Array2::from_shape_fn((done, features), |(row, col)| {
+            values[row * features + col]
+        }))
+    }
+}

@@ -1,0 +1,63 @@
+//! What can go wrong in pre-training and embedding.
+use radio_augment::LoaderError;
+use radio_tensor::TensorError;
+
+/// Errors of pre-training and embedding.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimClrError {
+    /// The trunk, the optimiser or a checkpoint refused.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// Views could not be made.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// The configuration text is not valid TOML, or has unknown keys or values.
+    #[error("pre-training configuration: {0}")]
+    Config(String),
+    /// Two numbers of the configuration contradict each other.
+    #[error("pre-training configuration: {rule}: found {found}")]
+    Contradiction {
+        /// What must hold.
+        rule: &'static str,
+        /// The offending values.
+        found: String,
+    },
+    /// The batch has more cutouts than the data set.
+    #[error(
+        "batch_size is {batch_size}, but there are only {frames} cutouts: lower batch_size or cut more frames"
+    )]
+    TooFewFrames {
+        /// Cutouts per step.
+        batch_size: usize,
+        /// Cutouts there are.
+        frames: usize,
+    },
+    /// The loss stopped being a number.
+    #[error(
+        "the loss is {loss} at step {step} (epoch {epoch}, learning rate {lr:e}): lower peak_lr or lengthen the warm-up"
+    )]
+    Diverged {
+        /// Optimiser step, from 0.
+        step: u64,
+        /// Epoch, from 0.
+        epoch: u64,
+        /// The loss.
+        loss: f32,
+        /// Learning rate of that step.
+        lr: f64,
+    },
+    /// A checkpoint of another run was offered for resuming.
+    #[error("the checkpoint belongs to another run: {what}: expected {expected}, found {found}")]
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+        /// This run's value.
+        expected: String,
+        /// The checkpoint's value.
+        found: String,
+    },
+}
+
+/// Result with [`SimClrError`].
+pub type Result<T> = std::result::Result<T, SimClrError>;

@@ -1,0 +1,249 @@
+//! The training loop on small synthetic cutouts: it learns, resumes to the bit, and fails with reasons.
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::Array2;
+use radio_augment::{FrameSource, Recipe};
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use ssl_simclr::config::ProjectorConfig;
+use ssl_simclr::{Encoder, Pretraining, SimClrConfig, SimClrError, pretrain};
+
+/// Cutouts with noise and a few Gaussian sources each.
+struct Sky(usize);
+
+impl FrameSource for Sky {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn address(&self, i: usize) -> u64 {
+        i as u64 * 17 + 5
+    }
+    fn pixels(&self, i: usize) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
+        let sources: Vec<[f32; 4]> = (0..3)
+            .map(|_| {
+                [
+                    rng.random_range(4.0..36.0),
+                    rng.random_range(4.0..36.0),
+                    rng.random_range(1.0..5.0),
+                    rng.random_range(5.0..60.0),
+                ]
+            })
+            .collect();
+        Ok(Array2::from_shape_fn((40, 40), |(y, x)| {
+            let light: f32 = sources
+                .iter()
+                .map(|s| {
+                    s[3] * (-((y as f32 - s[0]).powi(2) + (x as f32 - s[1]).powi(2))
+                        / (2.0 * s[2] * s[2]))
+                        .exp()
+                })
+                .sum();
+            (light + rng.random_range(-1.0..1.0)) * 1e-5
+        }))
+    }
+}
+
+fn config() -> SimClrConfig {
+    SimClrConfig {
+        batch_size: 8,
+        epochs: 3,
+        warmup_epochs: 1,
+        peak_lr: 3e-3,
+        backbone: ResNetConfig {
+            depth: Depth::ResNet18,
+            width: 4,
+        },
+        projector: ProjectorConfig {
+            hidden: 16,
+            output: 8,
+        },
+        recipe: Recipe::paper(32),
+        ..SimClrConfig::paper(9)
+    }
+}
+
+/// Trains to the end, with a checkpoint after `stop_at` steps and a fresh process (as it were) from there.
+fn train(stop_at: Option<u64>, folder: &Path) -> Pretraining {
+    let source: Arc<dyn FrameSource> = Arc::new(Sky(27));
+    let path = folder.join("checkpoint.safetensors");
+    let mut run = Pretraining::new(config(), 27).unwrap();
+    let complete = pretrain(&mut run, source.clone(), |run, now| {
+        if Some(now.step) == stop_at {
+            run.checkpoint([("run.toml", "name = \"test\"".to_owned())])
+                .unwrap()
+                .write(&path)
+                .unwrap();
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    if stop_at.is_none() {
+        assert!(complete);
+        return run;
+    }
+    assert!(!complete);
+    let mut run = Pretraining::resume(config(), 27, &path).unwrap();
+    assert!(pretrain(&mut run, source, |_, _| ControlFlow::Continue(())).unwrap());
+    run
+}
+
+fn features(run: Pretraining) -> Array2<f32> {
+    Encoder::new(run.into_trunk(), config().recipe)
+        .embed(Arc::new(Sky(27)), 10, |_| ControlFlow::Continue(()))
+        .unwrap()
+}
+
+#[test]
+fn resumed_at_any_step_the_run_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train(None, folder.path());
+    assert_eq!(whole.steps(), 9); // 27 cutouts, batches of 8, incomplete ones left out, 3 epochs
+    let losses = whole.losses().to_vec();
+    let want = features(whole);
+    for stop in [1, 3, 5, 8] {
+        let resumed = train(Some(stop), folder.path());
+        assert_eq!(resumed.losses(), losses, "stopped after step {stop}");
+        assert_eq!(features(resumed), want, "stopped after step {stop}");
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| features(train(None, folder.path())))
+    };
+    let one = run(1);
+    assert_eq!(one.dim(), (27, 32));
+    assert!(one == run(2) && one == run(3));
+}
+
+/// Thirty epochs pull the loss well below its start; untrained it lies near ln(2N - 1) = 2.7.
+#[test]
+fn the_loss_falls() {
+    let config = SimClrConfig {
+        epochs: 30,
+        ..config()
+    };
+    let mut run = Pretraining::new(config, 27).unwrap();
+    pretrain(
+        &mut run,
+        Arc::new(Sky(27)),
+        |_, _| ControlFlow::Continue(()),
+    )
+    .unwrap();
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let (start, end) = (mean(&run.losses()[..6]), mean(&run.losses()[84..]));
+    assert!(
+        end < 0.7 * start,
+        "loss {start} at the start, {end} at the end"
+    );
+}
+
+#[test]
+fn a_checkpoint_gives_the_encoder_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encoder.safetensors");
+    let run = train(None, folder.path());
+    run.checkpoint([]).unwrap().write(&path).unwrap();
+    let encoder = Encoder::read(&path).unwrap();
+    assert_eq!(
+        (encoder.features(), encoder.recipe()),
+        (32, &config().recipe)
+    );
+    let again = encoder
+        .embed(Arc::new(Sky(27)), 27, |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!(
+        again,
+        features(run),
+        "and batches of another size give the same features"
+    );
+}
+
+#[test]
+fn wrong_runs_are_typed_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.safetensors");
+    let error = Pretraining::new(config(), 7).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            SimClrError::TooFewFrames {
+                batch_size: 8,
+                frames: 7
+            }
+        ),
+        "{error}"
+    );
+    train(None, folder.path())
+        .checkpoint([])
+        .unwrap()
+        .write(&path)
+        .unwrap();
+    let error = Pretraining::resume(
+        SimClrConfig {
+            seed: 10,
+            ..config()
+        },
+        27,
+        &path,
+    )
+    .err()
+    .unwrap();
+    assert!(
+        matches!(
+            error,
+            SimClrError::OtherRun {
+                what: "configuration",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = Pretraining::resume(config(), 28, &path).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            SimClrError::OtherRun {
+                what: "number of cutouts",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let mut run = Pretraining::new(config(), 27).unwrap();
+    let error = pretrain(
+        &mut run,
+        Arc::new(Sky(26)),
+        |_, _| ControlFlow::Continue(()),
+    )
+    .unwrap_err();
+    assert!(matches!(error, SimClrError::OtherRun { .. }), "{error}");
+    let mut run = Pretraining::new(
+        SimClrConfig {
+            peak_lr: 1e30,
+            warmup_epochs: 0,
+            ..config()
+        },
+        27,
+    )
+    .unwrap();
+    let error = pretrain(
+        &mut run,
+        Arc::new(Sky(27)),
+        |_, _| ControlFlow::Continue(()),
+    )
+    .unwrap_err();
+    assert!(matches!(error, SimClrError::Diverged { .. }), "{error}");
+}
