@@ -1,0 +1,221 @@
+//! The parallel view loader: frames in, batches of augmented views out, the same bits for any number of threads.
+
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+};
+
+use ndarray::{Array2, Array3, Array4};
+use rayon::{ThreadPool, prelude::*};
+
+use crate::{
+    Augmenter, LoaderError, Recipe, RecipeError, Sampling, StretchLimits,
+    batches::Batches,
+    epoch_order,
+    scratch::{give_channels, take_channels},
+    view_rng,
+};
+
+/// Where the loader gets its cutouts from.
+pub trait FrameSource: Send + Sync {
+    /// Number of frames.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What identifies frame `i` for ever, whatever else is in the source: its random draws come from it.
+    fn address(&self, i: usize) -> u64;
+
+    /// Pixels `[H, W]` of frame `i`, Jy/beam, NaN blank.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn pixels(&self, i: usize) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>>;
+}
+
+/// A draw that leaves a channel flat (everything cut off, say) is thrown away and drawn again, at most this often.
+const DRAWS: usize = 8;
+
+/// Makes batches of views, in parallel.
+pub struct ViewLoader {
+    source: Arc<dyn FrameSource>,
+    recipe: Recipe,
+    augmenter: Augmenter,
+    seed: u64,
+    sampling: Sampling,
+    pool: Option<Arc<ThreadPool>>,
+    /// Filled when a frame is first used; what is in it never differs from what would be computed.
+    limits: Vec<OnceLock<StretchLimits>>,
+}
+
+impl ViewLoader {
+    /// A loader that shuffles without replacement and works on rayon's global pool.
+    #[must_use]
+    pub fn new(source: Arc<dyn FrameSource>, recipe: Recipe, augmenter: Augmenter, seed: u64) -> Self {
+        let limits = (0..source.len()).map(|_| OnceLock::new()).collect();
+        Self { source, recipe, augmenter, seed, sampling: Sampling::default(), pool: None, limits }
+    }
+
+    /// Chooses how an epoch takes its frames.
+    #[must_use]
+    pub fn with_sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// Works on this pool instead of rayon's global one.
+    #[must_use]
+    pub fn with_pool(mut self, pool: Arc<ThreadPool>) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// The frames.
+    #[must_use]
+    pub fn source(&self) -> &Arc<dyn FrameSource> {
+        &self.source
+    }
+
+    /// The order in which epoch `epoch` takes frames `0..n`.
+    #[must_use]
+    pub fn epoch_order(&self, epoch: u64, n: usize) -> Vec<usize> {
+        epoch_order(self.seed, epoch, n, self.sampling)
+    }
+
+    /// Two augmented views of every frame, `[2N, 3, S, S]`, finite and in `[0, 1]`.
+    ///
+    /// Rows `0..N` are the first views, rows `N..2N` the second views of the same frames in the same order. The random draws of
+    /// a view depend on (seed, epoch, address of the frame, 0 or 1) alone, so a frame listed twice gives the same views twice.
+    /// A draw that leaves a channel flat is drawn again from the same stream, up to eight times.
+    ///
+    /// # Errors
+    /// The first frame in the list that cannot be read or used, by index; a setting out of range.
+    pub fn views(&self, epoch: u64, frames: &[usize]) -> Result<Array4<f32>, LoaderError> {
+        self.augmenter.check()?;
+        self.recipe.check()?;
+        let view_len = 3 * self.recipe.size * self.recipe.size;
+        let mut batch = vec![0.0; 2 * frames.len() * view_len];
+        let (first, second) = batch.split_at_mut(frames.len() * view_len);
+        let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
+            let pairs = first.par_chunks_mut(view_len).zip(second.par_chunks_mut(view_len));
+            pairs.zip(frames).map(|((first, second), &frame)| self.fill_pair(epoch, frame, first, second)).collect()
+        });
+        outcomes.into_iter().collect::<Result<(), _>>()?;
+        self.as_batch(2 * frames.len(), batch)
+    }
+
+    /// The channels of every frame, `[N, 3, S, S]`, finite and in `[0, 1]`; no augmentation. For embedding.
+    ///
+    /// # Errors
+    /// As [`ViewLoader::views`].
+    pub fn channels_batch(&self, frames: &[usize]) -> Result<Array4<f32>, LoaderError> {
+        self.recipe.check()?;
+        let frame_len = 3 * self.recipe.size * self.recipe.size;
+        let mut batch = vec![0.0; frames.len() * frame_len];
+        let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
+            let outputs = batch.par_chunks_mut(frame_len).zip(frames);
+            let fill = |(out, &frame): (&mut [f32], &usize)| {
+                let channels =
+                    self.recipe.finish(self.stretched(frame)?).map_err(|source| self.refused(frame, source))?;
+                copy_into(channels, out);
+                Ok(())
+            };
+            outputs.map(fill).collect()
+        });
+        outcomes.into_iter().collect::<Result<(), _>>()?;
+        self.as_batch(frames.len(), batch)
+    }
+
+    /// The batches of one epoch from `start_batch` on (0 for all), prepared ahead by a thread of their own.
+    ///
+    /// Each is [`ViewLoader::views`] of `batch_size` frames in the order of [`ViewLoader::epoch_order`]; frames that do not
+    /// fill a batch are left out. After an error nothing follows. Dropping the iterator stops the thread.
+    pub fn batches(self: &Arc<Self>, epoch: u64, batch_size: usize, start_batch: usize) -> Batches {
+        Batches::start(Arc::clone(self), epoch, batch_size, start_batch)
+    }
+
+    /// Every frame the recipe refuses, with the reason; computes and keeps the limits of all the others.
+    ///
+    /// Frames in increasing order; also those that cannot be read. What augmentation might do to a frame is not looked at.
+    pub fn refused_frames(&self) -> Vec<(usize, LoaderError)> {
+        let check = |frame: usize| {
+            let channels = self.recipe.finish(self.stretched(frame)?).map_err(|source| self.refused(frame, source))?;
+            give_channels(channels);
+            Ok(())
+        };
+        self.in_pool(|| {
+            (0..self.source.len())
+                .into_par_iter()
+                .filter_map(|frame| check(frame).err().map(|error: LoaderError| (frame, error)))
+                .collect()
+        })
+    }
+
+    fn fill_pair(&self, epoch: u64, frame: usize, first: &mut [f32], second: &mut [f32]) -> Result<(), LoaderError> {
+        let stretched = self.stretched(frame)?;
+        let address = self.source.address(frame);
+        for (view, out) in [first, second].into_iter().enumerate() {
+            let mut rng = view_rng(self.seed, epoch, address, view as u64);
+            let mut draws = 1;
+            let drawn = loop {
+                match self.recipe.view(copy_of(&stretched), &self.augmenter, &mut rng) {
+                    Err(RecipeError::ConstantChannel { .. } | RecipeError::AllBlank { .. }) if draws < DRAWS => {
+                        draws += 1
+                    }
+                    drawn => break drawn,
+                }
+            };
+            copy_into(drawn.map_err(|source| self.refused(frame, source))?, out);
+        }
+        give_channels(stretched);
+        Ok(())
+    }
+
+    fn stretched(&self, frame: usize) -> Result<Array3<f32>, LoaderError> {
+        let slot = self.limits.get(frame).ok_or(LoaderError::NoSuchFrame { frame, len: self.limits.len() })?;
+        let address = self.source.address(frame);
+        let cutout = self.source.pixels(frame).map_err(|source| LoaderError::Source { frame, address, source })?;
+        let limits = match slot.get() {
+            Some(limits) => *limits,
+            None => {
+                let limits = self.recipe.limits(cutout.view()).map_err(|source| self.refused(frame, source))?;
+                *slot.get_or_init(|| limits)
+            }
+        };
+        Ok(self.recipe.stretch(cutout.view(), &limits))
+    }
+
+    fn refused(&self, frame: usize, source: RecipeError) -> LoaderError {
+        LoaderError::Recipe { frame, address: self.source.address(frame), source }
+    }
+
+    fn in_pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    fn as_batch(&self, rows: usize, pixels: Vec<f32>) -> Result<Array4<f32>, LoaderError> {
+        let size = self.recipe.size;
+        Array4::from_shape_vec((rows, 3, size, size), pixels)
+            .map_err(|error| LoaderError::Worker { reason: error.to_string() })
+    }
+}
+
+fn copy_of(channels: &Array3<f32>) -> Array3<f32> {
+    let mut copy = take_channels(channels.dim());
+    copy.assign(channels);
+    copy
+}
+
+fn copy_into(view: Array3<f32>, out: &mut [f32]) {
+    match view.as_slice() {
+        Some(pixels) if pixels.len() == out.len() => out.copy_from_slice(pixels),
+        _ => out.iter_mut().zip(&view).for_each(|(out, v)| *out = *v),
+    }
+    give_channels(view);
+}

@@ -1,0 +1,143 @@
+//! Bicubic resizing by OpenCV's rule: how a crop, or a turned frame, gets its size back.
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::{
+    blank::{MaskedInterpolation, has_non_finite, renormalise},
+    vectorise::vectorised,
+};
+
+const COEFFICIENT: f64 = -0.75;
+
+/// Resizes an image `[H, W]` to `[rows, cols]`: bicubic with coefficient -0.75, half-pixel centres, the edge pixel repeated,
+/// nothing clipped, so that values may over- and undershoot.
+///
+/// Non-finite pixels are blanks, as in [`resize_bilinear`](crate::resize_bilinear). An image without pixels gives NaN.
+///
+/// # Source
+/// OpenCV's `INTER_CUBIC`; reference-facts C2.
+#[must_use]
+pub fn resize_bicubic(image: ArrayView2<f32>, rows: usize, cols: usize) -> Array2<f32> {
+    let (height, width) = image.dim();
+    let mut out = Array2::from_elem((rows, cols), f32::NAN);
+    let image = image.as_standard_layout();
+    if let (Some(source), Some(target)) = (image.as_slice(), out.as_slice_mut()) {
+        let window = Window { top: 0, left: 0, rows: height, cols: width };
+        resize_window(source, width, window, target, (rows, cols), &mut MaskedInterpolation::default());
+    }
+    out
+}
+
+/// A rectangle of a plane.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) top: usize,
+    pub(crate) left: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+/// Resizes the window of a plane whose rows are `width` long; pixels outside the window are not looked at.
+pub(crate) fn resize_window(
+    source: &[f32],
+    width: usize,
+    window: Window,
+    out: &mut [f32],
+    to: (usize, usize),
+    masked: &mut MaskedInterpolation,
+) {
+    if window.rows == 0 || window.cols == 0 || out.is_empty() {
+        return;
+    }
+    let rows: Vec<&[f32]> = source
+        .chunks_exact(width)
+        .skip(window.top)
+        .take(window.rows)
+        .map(|row| &row[window.left..][..window.cols])
+        .collect();
+    if (window.rows, window.cols) == to {
+        out.chunks_exact_mut(to.1).zip(rows).for_each(|(out, row)| out.copy_from_slice(row));
+        return;
+    }
+    let (down, across) = (taps(window.rows, to.0), taps(window.cols, to.1));
+    if !rows.iter().any(|row| has_non_finite(row)) {
+        interpolate(&rows, &down, &across, out);
+        return;
+    }
+    let in_rows = |plane: &[f32], out: &mut [f32]| {
+        interpolate(&plane.chunks_exact(window.cols).collect::<Vec<_>>(), &down, &across, out);
+    };
+    let (_, weights) = masked.run(&rows.concat(), out, in_rows, in_rows);
+    renormalise(out, weights);
+}
+
+/// The four pixels an output pixel is made of.
+struct Taps {
+    /// Index of the first, counted from two pixels before the image.
+    first: usize,
+    weights: [f32; 4],
+}
+
+fn taps(from: usize, to: usize) -> Vec<Taps> {
+    let scale = from as f64 / to as f64;
+    let at = |i: usize| {
+        let place = (i as f64 + 0.5) * scale - 0.5;
+        let before = place.floor().clamp(-1.0, from as f64 - 1.0);
+        Taps { first: (before + 1.0) as usize, weights: cubic_weights(place - before).map(|w| w as f32) }
+    };
+    (0..to).map(at).collect()
+}
+
+/// Weights of the pixels at distances `1 + x`, `x`, `1 - x`, `2 - x`.
+fn cubic_weights(x: f64) -> [f64; 4] {
+    let a = COEFFICIENT;
+    let near = |d: f64| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
+    let far = |d: f64| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
+    [far(1.0 + x), near(x), near(1.0 - x), far(2.0 - x)]
+}
+
+fn interpolate(rows: &[&[f32]], down: &[Taps], across: &[Taps], out: &mut [f32]) {
+    let cols = rows[0].len();
+    // One row with two pixels more at either end.
+    let mut blended = vec![0.0; cols + 4];
+    for (taps, out) in down.iter().zip(out.chunks_exact_mut(across.len())) {
+        let row = |k: usize| rows[(taps.first + k).saturating_sub(2).min(rows.len() - 1)];
+        blend_rows([row(0), row(1), row(2), row(3)], taps.weights, &mut blended[2..cols + 2]);
+        let (first, last) = (blended[2], blended[cols + 1]);
+        blended[..2].fill(first);
+        blended[cols + 2..].fill(last);
+        blend_columns(&blended, across, out);
+    }
+}
+
+vectorised! {
+    fn blend_rows(rows: [&[f32]; 4], w: [f32; 4], out: &mut [f32]) {
+        let n = out.len();
+        let (a, b, c, d) = (&rows[0][..n], &rows[1][..n], &rows[2][..n], &rows[3][..n]);
+        for i in 0..n {
+            out[i] = (a[i] * w[0] + b[i] * w[1]) + (c[i] * w[2] + d[i] * w[3]);
+        }
+    }
+}
+
+fn blend_columns(row: &[f32], across: &[Taps], out: &mut [f32]) {
+    for (out, Taps { first, weights: w }) in out.iter_mut().zip(across) {
+        let t = &row[*first..first + 4];
+        *out = (t[0] * w[0] + t[1] * w[1]) + (t[2] * w[2] + t[3] * w[3]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_sum_to_one_and_meet_the_pixels() {
+        assert_eq!(cubic_weights(0.0), [0.0, 1.0, 0.0, 0.0]);
+        for x in [0.1, 0.5, 0.77] {
+            assert!((cubic_weights(x).iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+        let half = cubic_weights(0.5);
+        assert!((half[0] + 0.09375).abs() < 1e-12 && (half[1] - 0.59375).abs() < 1e-12, "{half:?}");
+    }
+}
