@@ -1,2 +1,108 @@
-//! Experiments, benches and checks.
-fn main() {}
+//! Experiments, benches and checks of the workspace: `cargo xtask <task>`.
+//!
+//! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
+mod check_published;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use radio_ssl::compute::{ComputeOptions, use_compute};
+use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
+use radio_ssl::run_config::Preset;
+use radio_ssl::table4::{Table4Options, reproduce_table4, resources};
+
+/// Experiments, benches and checks of radio-ssl.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// From a sky to the paper's Table 4 beside ours, with figures and one HTML page.
+    ///
+    /// Run again after Ctrl-C or a kill, the same command continues and ends with the same bits.
+    #[command(after_help = "Examples:\n  \
+        cargo xtask reproduce-table4                             simulated sky, at most 20 minutes on two cores\n  \
+        cargo xtask reproduce-table4 --preset smoke              does every stage work? under 3 minutes\n  \
+        cargo xtask reproduce-table4 --survey survey.toml --checkpoint runs/table4-quick-seed1/checkpoint.safetensors\n  \
+        cargo xtask reproduce-table4 --check-published           the counts behind the printed table")]
+    ReproduceTable4(ReproduceTable4),
+    /// Runs all tests of the workspace that need no data beside it.
+    Test,
+    /// Runs the tests against golden values and real data (RADIO_SSL_GOLDEN, RADIO_SSL_DATA).
+    Golden,
+    /// Checks what no compiler checks: module docs, file names, changelog.
+    Tidy,
+}
+
+#[derive(clap::Args)]
+struct ReproduceTable4 {
+    /// How much is run.
+    #[arg(long, value_enum, default_value_t = Preset::Quick)]
+    preset: Preset,
+    /// Mosaics and labels of your own (`survey.toml`); without it the sky is simulated.
+    #[arg(long, value_name = "FILE")]
+    survey: Option<PathBuf>,
+    /// Use this encoder and its ranking instead of training one.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Seed of everything.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The run folder [default: runs/table4-<sky>-seed<seed>].
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    compute: ComputeOptions,
+    /// Only check that the scan finds the published rows from the counts behind them.
+    #[arg(long)]
+    check_published: bool,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<Interrupted>() { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::ReproduceTable4(arguments) if arguments.check_published => check_published::check_published(),
+        Task::ReproduceTable4(arguments) => {
+            use_compute(&arguments.compute)?;
+            let ReproduceTable4 { preset, survey, checkpoint, seed, out, .. } = arguments;
+            let outcome = reproduce_table4(&Table4Options { preset, seed, survey, checkpoint, out })?;
+            println!("{}", outcome.text);
+            println!("{}", resources(&outcome.times));
+            Ok(())
+        }
+        Task::Test => cargo(&["test", "--workspace"]),
+        Task::Golden => {
+            for variable in ["RADIO_SSL_GOLDEN", "RADIO_SSL_DATA"] {
+                std::env::var_os(variable).with_context(|| format!("set {variable} to the folder of the reference values"))?;
+            }
+            cargo(&["test", "--workspace", "--", "--ignored"])
+        }
+        Task::Tidy => tidy::tidy(),
+    }
+}
+
+/// Runs cargo in the workspace.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program).args(arguments).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    Ok(())
+}

@@ -1,1 +1,26 @@
-//! The radio-ssl command: from FITS mosaics to peculiar objects.
+//! The stages behind the `radio-ssl` command and `cargo xtask reproduce-table4`.
+//!
+//! This is the one layer that knows all crates: it turns files into files, shows progress on standard error, and
+//! reads the environment. Science lives below.
+//!
+//! Reading order: [`table4::reproduce_table4`], the whole experiment from top to bottom; [`stages`], what each
+//! step leaves on disk; [`run_config`], every number of a run; [`report`], the page.
+pub mod table4;
+
+pub mod stages;
+
+pub mod run_config;
+
+pub mod anomaly_scores;
+
+pub mod frames;
+
+pub mod sky_split;
+
+pub mod report;
+
+pub mod compute;
+
+pub mod interrupt;
+
+pub mod progress;

@@ -1,2 +1,238 @@
-//! The `radio-ssl` command.
-fn main() {}
+//! The `radio-ssl` command: one verb per stage, each a thin call into the library.
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use radio_io::FeatureTable;
+use radio_sim::{SimConfig, Tier};
+use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
+use radio_ssl::compute::{ComputeOptions, use_compute};
+use radio_ssl::frames::SurveyFrames;
+use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
+use radio_ssl::stages::{self, RunFolder};
+use ssl_simclr::{Encoder, SimClrConfig};
+
+/// Learn from radio maps without labels, and find the peculiar objects in them.
+#[derive(Parser)]
+#[command(name = "radio-ssl", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "Examples:\n  \
+    radio-ssl simulate --tier tiny --out sky              a small simulated survey\n  \
+    radio-ssl info sky/survey.toml                        what is in it\n  \
+    radio-ssl pretrain sky/survey.toml --out run          train an encoder on its frames\n  \
+    radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
+    radio-ssl anomalies features.parquet --out scores.csv rank the frames\n\n\
+    Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Make a simulated survey with its truth.
+    Simulate {
+        /// Size of the survey.
+        #[arg(long, value_enum, default_value_t = TierName::Tiny)]
+        tier: TierName,
+        /// Seed of every random number.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder for mosaic, truth and `survey.toml`; made if it does not exist.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+    /// Say what a survey holds: mosaics, frames, labels, and what is left out.
+    Info {
+        /// The survey file.
+        survey: PathBuf,
+    },
+    /// Train an encoder on the frames of a survey, without labels. Continues where it was stopped.
+    Pretrain {
+        /// The survey file.
+        survey: PathBuf,
+        /// Every number of the run as TOML; the options below are then ignored.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Passes over the frames.
+        #[arg(long, default_value_t = 10)]
+        epochs: u64,
+        /// Cutouts per step.
+        #[arg(long, default_value_t = 64)]
+        batch_size: usize,
+        /// Side of the encoder's input in pixels.
+        #[arg(long, default_value_t = 96)]
+        side: usize,
+        /// Seed of weights, order and views.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder for the checkpoint; made if it does not exist.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+    /// Write the features of every frame of a survey.
+    Embed {
+        /// The survey file.
+        survey: PathBuf,
+        /// The encoder.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: PathBuf,
+        /// Feature table: `.parquet` or `.csv`.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+    /// Rank frames by how easily an isolation forest sets them apart; higher scores are stranger.
+    Anomalies {
+        /// A feature table (`.parquet`).
+        features: PathBuf,
+        /// Use the leading features of the ranking inside this checkpoint.
+        #[arg(long, value_name = "FILE", requires = "top")]
+        checkpoint: Option<PathBuf>,
+        /// How many leading features.
+        #[arg(long, value_name = "K", requires = "checkpoint")]
+        top: Option<usize>,
+        /// Seed of the forest.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Scores, highest first (`.csv`).
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+}
+
+/// Sizes of a simulated survey.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TierName {
+    /// 2048² pixels, 225 frames.
+    Tiny,
+    /// 8192² pixels, 3,969 frames.
+    Demo,
+    /// 16384² pixels, 16,129 frames.
+    Quarter,
+    /// 32768² pixels, 65,025 frames.
+    Paper,
+}
+
+fn main() -> ExitCode {
+    interrupt::listen();
+    match run(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<Interrupted>() { ExitCode::from(EXIT_INTERRUPTED) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Simulate { tier, seed, out, compute } => {
+            use_compute(&compute)?;
+            let tier = match tier {
+                TierName::Tiny => Tier::Tiny,
+                TierName::Demo => Tier::Demo,
+                TierName::Quarter => Tier::Quarter,
+                TierName::Paper => Tier::Paper,
+            };
+            stages::simulate_into(&SimConfig::emu_pilot(tier, seed), &out)?;
+            println!("{}", out.join("survey.toml").display());
+            Ok(())
+        }
+        Verb::Info { survey } => info(&survey),
+        Verb::Pretrain { survey, config, epochs, batch_size, side, seed, out, compute } => {
+            use_compute(&compute)?;
+            let config = match config {
+                Some(path) => {
+                    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                    SimClrConfig::from_toml(&text).with_context(|| path.display().to_string())?
+                }
+                None => SimClrConfig::laptop(seed, side, batch_size, epochs),
+            };
+            config.check()?;
+            std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+            let frames = SurveyFrames::open(&stages::open_survey(&survey)?, &config.recipe)?;
+            let folder = RunFolder::new(&out);
+            stages::train(&config, &frames, &folder, &config.to_toml()?)?;
+            println!("{}", folder.checkpoint().display());
+            Ok(())
+        }
+        Verb::Embed { survey, checkpoint, out, compute } => {
+            use_compute(&compute)?;
+            let encoder = Encoder::read(&checkpoint)?;
+            let frames = SurveyFrames::open(&stages::open_survey(&survey)?, encoder.recipe())?;
+            let table = stages::feature_table(&frames, &encoder, |_| ())?;
+            match out.extension().and_then(|e| e.to_str()) {
+                Some("parquet") => table.write_parquet(&out)?,
+                Some("csv") => table.write_csv(&out)?,
+                _ => bail!("--out {}: expected a name that ends in .parquet or .csv", out.display()),
+            }
+            println!("{} frames, {} features: {}", table.len(), encoder.features(), out.display());
+            Ok(())
+        }
+        Verb::Anomalies { features, checkpoint, top, seed, out, compute } => {
+            use_compute(&compute)?;
+            let table = FeatureTable::read_parquet(&features)?;
+            let mut columns: Vec<usize> = (0..table.features.ncols()).collect();
+            if let (Some(checkpoint), Some(top)) = (checkpoint, top) {
+                let Some(ranking) = stages::kept_ranking(&checkpoint)? else {
+                    bail!("{}: no ranking inside; leave out --checkpoint and --top", checkpoint.display());
+                };
+                if ranking.order.len() != columns.len() {
+                    let (expected, found) = (ranking.order.len(), columns.len());
+                    bail!("{}: expected {expected} features, as in the ranking, found {found}", features.display());
+                }
+                columns = ranking.order.into_iter().take(top).collect();
+            }
+            let set = score_unlabelled("score", &select(&table.features, &columns), &published_forest(seed))?;
+            let mut order: Vec<usize> = (0..table.len()).collect();
+            order.sort_by(|&a, &b| set.scores[b].total_cmp(&set.scores[a]).then(a.cmp(&b)));
+            let mut text = String::from("frame,ra_deg,dec_deg,score\n");
+            for i in order {
+                let (ra, dec) = (table.ra_deg[i], table.dec_deg[i]);
+                text.push_str(&format!("{},{ra},{dec},{:.6}\n", table.ids[i], set.scores[i]));
+            }
+            radio_io::atomic_file::write_atomically(&out, |file| std::io::Write::write_all(file, text.as_bytes()))
+                .with_context(|| format!("cannot write {}", out.display()))?;
+            println!("{} frames ranked ({}): {}", table.len(), set.forest, out.display());
+            Ok(())
+        }
+    }
+}
+
+fn info(path: &std::path::Path) -> Result<()> {
+    let survey = stages::open_survey(path)?;
+    let set = radio_io::FrameSet::of_survey(&survey)?;
+    println!("survey {}", survey.name);
+    for mosaic in set.mosaics() {
+        let beam = mosaic.beam.map_or("no beam".into(), |b| format!("beam {:.2}\" x {:.2}\"", b.major_arcsec, b.minor_arcsec));
+        let (rows, cols) = (mosaic.pixels.rows(), mosaic.pixels.cols());
+        println!("  mosaic {}: {rows} x {cols} pixels, {beam}, unit {}", mosaic.id, mosaic.unit.as_deref().unwrap_or("missing"));
+        for remark in &mosaic.remarks {
+            println!("    {remark}");
+        }
+    }
+    let left = set.left_out();
+    let size = set.frame_size();
+    println!("  {} frames of {size} x {size} pixels; left out: {} too blank, {} constant", set.len(), left.too_blank, left.constant);
+    if let Some(labels) = &survey.labels {
+        let rows = radio_io::FrameLabels::read(labels)?.rows;
+        let mut counts = std::collections::BTreeMap::new();
+        for label in rows.iter().flat_map(|(_, labels)| labels) {
+            *counts.entry(label.text()).or_insert(0) += 1;
+        }
+        println!("  {} labelled frames", rows.len());
+        for (label, count) in counts {
+            println!("    {label:14} {count}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The frames of a run: what the survey holds, what the recipe accepts, and what was left out and why.
+use std::error::Error;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use metrics::FrameGroup;
+use ndarray::Array2;
+use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey};
+
+/// Frames that can be trained on, with their labels where there are any.
+pub struct SurveyFrames {
+    set: FrameSet,
+    /// Places in `set` of the frames the recipe accepts.
+    kept: Vec<usize>,
+    labels: Option<Vec<Option<Vec<FrameLabel>>>>,
+    left_out: Vec<String>,
+}
+
+impl SurveyFrames {
+    /// Cuts a survey, tries the recipe on every frame, and joins the labels.
+    ///
+    /// # Errors
+    /// If a mosaic or the labels cannot be used, or no frame remains.
+    pub fn open(survey: &Survey, recipe: &Recipe) -> Result<Arc<Self>> {
+        let set = FrameSet::of_survey(survey).with_context(|| format!("survey {}", survey.name))?;
+        let mut left_out = Vec::new();
+        let counts = set.left_out();
+        if counts.too_blank > 0 {
+            let limit = 100.0 * survey.frames.max_blank_fraction;
+            left_out.push(format!("{} frames with more than {limit:.0} % blank pixels", counts.too_blank));
+        }
+        if counts.constant > 0 {
+            left_out.push(format!("{} frames whose pixels are all equal", counts.constant));
+        }
+        let labels = match &survey.labels {
+            Some(path) => Some(FrameLabels::read(path)?.join(&set)?),
+            None => None,
+        };
+        let mut frames = Self { kept: (0..set.len()).collect(), set, labels, left_out };
+        let refused = ViewLoader::new(Arc::new(frames.places()), recipe.clone(), Augmenter { steps: Vec::new() }, 0)
+            .refused_frames();
+        for (place, reason) in refused.iter().take(5) {
+            frames.left_out.push(format!("{}: {reason}", frames.set.id(*place)?));
+        }
+        if refused.len() > 5 {
+            frames.left_out.push(format!("{} frames more that the recipe refuses", refused.len() - 5));
+        }
+        let refused: std::collections::HashSet<usize> = refused.into_iter().map(|(place, _)| place).collect();
+        frames.kept.retain(|place| !refused.contains(place));
+        ensure!(
+            !frames.kept.is_empty(),
+            "survey {}: no frame can be used ({})",
+            survey.name,
+            frames.left_out.join("; ")
+        );
+        Ok(Arc::new(frames))
+    }
+
+    /// All frames of the set, before the recipe was asked.
+    fn places(&self) -> Places {
+        Places(self.set.clone())
+    }
+
+    /// Frames left out, in words.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// The mosaics behind the frames.
+    pub fn set(&self) -> &FrameSet {
+        &self.set
+    }
+
+    /// Name of frame `i`.
+    ///
+    /// # Errors
+    /// If there is no such frame.
+    pub fn id(&self, i: usize) -> Result<FrameId> {
+        Ok(self.set.id(self.kept[i])?)
+    }
+
+    /// Names of all frames.
+    ///
+    /// # Errors
+    /// None for the frames of this set.
+    pub fn ids(&self) -> Result<Vec<FrameId>> {
+        (0..self.len()).map(|i| self.id(i)).collect()
+    }
+
+    /// Pixels, noise, blank fraction and sky position of frame `i`.
+    ///
+    /// # Errors
+    /// If its pixels cannot be read.
+    pub fn cutout(&self, i: usize) -> Result<Cutout> {
+        Ok(self.set.cutout(self.kept[i])?)
+    }
+
+    /// Labels of frame `i`; `None` if it was not labelled.
+    pub fn labels(&self, i: usize) -> Option<&[FrameLabel]> {
+        self.labels.as_ref()?[self.kept[i]].as_deref()
+    }
+
+    /// Whether the survey names labels at all.
+    pub fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
+    /// Group of every frame in Table 4; `None` if it was not labelled.
+    pub fn groups(&self) -> Vec<Option<FrameGroup>> {
+        let group = |labels: &[FrameLabel]| {
+            FrameGroup::from_labels(&labels.iter().map(|label| label.text()).collect::<Vec<_>>())
+        };
+        (0..self.len()).map(|i| self.labels(i).and_then(group)).collect()
+    }
+}
+
+impl FrameSource for SurveyFrames {
+    fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn address(&self, i: usize) -> u64 {
+        self.set.id(self.kept[i]).map_or(0, |id| id.address())
+    }
+
+    fn pixels(&self, i: usize) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
+        Ok(self.set.pixels(self.kept[i])?)
+    }
+}
+
+/// A whole frame set as a source.
+struct Places(FrameSet);
+
+impl FrameSource for Places {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn address(&self, i: usize) -> u64 {
+        self.0.id(i).map_or(0, |id| id.address())
+    }
+
+    fn pixels(&self, i: usize) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
+        Ok(self.0.pixels(i)?)
+    }
+}

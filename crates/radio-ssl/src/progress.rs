@@ -1,0 +1,79 @@
+//! Progress bars with an estimate of the time left; silent where standard error is no terminal.
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One stage of a command, from its first line to its time.
+pub struct Stage {
+    name: &'static str,
+    start: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Stage {
+    /// Announces a stage on standard error.
+    pub fn start(name: &'static str) -> Self {
+        eprintln!("▸ {name}");
+        Self { name, start: Instant::now(), bar: None }
+    }
+
+    /// Shows that `done` of `total` is finished; `note` stands beside the bar.
+    pub fn at(&mut self, done: u64, total: u64, note: &str) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total);
+            if let Ok(style) =
+                ProgressStyle::with_template("  {bar:32} {pos}/{len}  {elapsed} of about {duration}, {eta} left  {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.set_message(note.to_owned());
+    }
+
+    /// Ends the stage; returns its name and seconds.
+    pub fn end(self, note: &str) -> (&'static str, f64) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+        let seconds = self.start.elapsed().as_secs_f64();
+        let comma = if note.is_empty() { "" } else { ", " };
+        eprintln!("  done in {}{comma}{note}", duration(seconds));
+        (self.name, seconds)
+    }
+}
+
+/// Seconds as a reader likes them: `0.4 s`, `3 min 20 s`, `1 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{} min {:.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
+        s => format!("{} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
+    }
+}
+
+/// Peak resident memory of this process in bytes, where the system tells (Linux).
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_read_well() {
+        for (seconds, text) in [(0.44, "0.4 s"), (59.4, "59 s"), (200.0, "3 min 20 s"), (3900.0, "1 h 5 min")] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

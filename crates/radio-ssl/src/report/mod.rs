@@ -1,0 +1,291 @@
+//! The report of `cargo xtask reproduce-table4`: plain data in, files out.
+//!
+//! The pipeline fills a [`Table4Report`]; [`write_report`] turns it into a folder that can be shown in a talk.
+//! Nothing is computed here that is a result: thresholds, recalls and scores arrive finished. The same input gives
+//! the same bytes; the only times in the output are those the caller wrote into [`Table4Report::provenance`].
+//!
+//! Reading order: the structs below (what a report holds), [`from_metrics`] (how they are filled), [`table`] (Table 4
+//! as text, Markdown and CSV), [`curve`] (loss and threshold scans as SVG), [`sky_tile`] and [`contact_sheet`]
+//! (frames as PNG), [`page`] (the one self-contained HTML page).
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use radio_io::atomic_file::write_atomically;
+
+mod axes;
+pub mod contact_sheet;
+pub mod curve;
+pub mod error;
+pub mod from_metrics;
+mod glyphs;
+pub mod page;
+pub mod sky_position;
+pub mod sky_tile;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use axes::Style;
+pub use error::ReportError;
+pub use from_metrics::published_table4;
+pub use table::table4_text;
+
+/// The note every report on a simulated sky carries.
+pub const SIMULATED_SKY_NOTE: &str = "The sky is simulated. This run shows that the method and the code work; it never stands for the published numbers, and \
+     agreement with the paper's rows is not a reproduction of its survey result.";
+
+/// Everything that a report shows. An empty list or `None` drops its section; a survey without labels has no rows and
+/// no scans.
+#[derive(Debug, Clone, Default)]
+pub struct Table4Report {
+    /// Headline of the page.
+    pub title: String,
+    /// What came out, in sentences; the first is set larger.
+    pub verdict_lines: Vec<String>,
+    /// What was run on: survey, frames, labels; name and value.
+    pub survey_summary: Vec<(String, String)>,
+    /// Table 4 of this run, one row for each feature set.
+    pub rows: Vec<Table4Row>,
+    /// The paper's rows, shown under the row of the same `features` ([`published_table4`]).
+    pub published: Vec<Table4Row>,
+    /// Rows of simpler scores (pixel complexity, rms, …), shown below.
+    pub baselines: Vec<Table4Row>,
+    /// Pre-training loss, one point per step or per epoch, in order.
+    pub losses: Vec<LossPoint>,
+    /// Loss of an encoder that tells no cutouts apart, ln(2N − 1) nats for a batch of N cutouts; drawn as a line.
+    pub chance_loss: Option<f64>,
+    /// Recall and precision against the threshold, one scan for each feature set.
+    pub scans: Vec<ThresholdScan>,
+    /// Frames to look at, best first.
+    pub galleries: Vec<Gallery>,
+    /// What this run did not do, and why.
+    pub left_out: Vec<String>,
+    /// Seed, preset, data fingerprint, code version, input size, threads, times, peak memory, …; name and value.
+    pub provenance: Vec<(String, String)>,
+    /// Honest remarks for the reader, for instance [`SIMULATED_SKY_NOTE`].
+    pub notes: Vec<String>,
+}
+
+/// One row of Table 4. Fractions are in 0..=1; NaN means undefined and prints as a dash.
+///
+/// Source: Riggi et al. 2024, Table 4; definitions in reference-facts G3. Only labelled frames count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table4Row {
+    /// Name of the feature set (`top5`) or of the baseline.
+    pub features: String,
+    /// Threshold on the anomaly score; a frame above it is selected.
+    pub threshold: f64,
+    /// R: peculiar selected / all peculiar.
+    pub recall: f64,
+    /// 95 % interval of `recall` (low, high), where one was estimated.
+    pub recall_interval: Option<(f64, f64)>,
+    /// P: peculiar selected / selected.
+    pub precision: f64,
+    /// 95 % interval of `precision` (low, high), where one was estimated.
+    pub precision_interval: Option<(f64, f64)>,
+    /// P with complex: (peculiar + complex selected) / selected.
+    pub precision_with_complex: f64,
+    /// C complex: complex but not peculiar selected / selected.
+    pub contamination_complex: f64,
+    /// C ordinary: ordinary selected / selected.
+    pub contamination_ordinary: f64,
+    /// Labelled frames above the threshold.
+    pub selected: usize,
+    /// Peculiar frames among the selected.
+    pub peculiar: usize,
+    /// Complex, not peculiar, frames among the selected.
+    pub complex: usize,
+    /// Ordinary frames among the selected.
+    pub ordinary: usize,
+    /// The forest behind the score in a few words, e.g. `200 trees, 256 rows`.
+    pub forest: String,
+}
+
+/// One point of the pre-training loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossPoint {
+    /// Position in epochs; fractions count steps within an epoch.
+    pub epoch: f64,
+    /// NT-Xent loss in nats.
+    pub loss: f64,
+    /// Learning rate of that step; NaN if it was not kept.
+    pub lr: f64,
+}
+
+/// The scan from which a row's threshold was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdScan {
+    /// Name of the feature set, as in [`Table4Row::features`].
+    pub features: String,
+    /// Points in order of rising threshold.
+    pub points: Vec<ScanPoint>,
+}
+
+/// Recall, precision and contamination at one threshold; fractions in 0..=1, NaN where nothing is selected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScanPoint {
+    /// Threshold on the anomaly score.
+    pub threshold: f64,
+    /// R, see [`Table4Row::recall`].
+    pub recall: f64,
+    /// P, see [`Table4Row::precision`].
+    pub precision: f64,
+    /// C complex, see [`Table4Row::contamination_complex`].
+    pub contamination_complex: f64,
+    /// C ordinary, see [`Table4Row::contamination_ordinary`].
+    pub contamination_ordinary: f64,
+}
+
+/// Frames ranked by one score.
+#[derive(Debug, Clone, Default)]
+pub struct Gallery {
+    /// Heading, e.g. `Highest scores, top5 features`.
+    pub title: String,
+    /// How the score was made and what the reader should look for.
+    pub caption: String,
+    /// Pixel size in arcseconds, for the scale bar.
+    pub pixel_arcsec: Option<f64>,
+    /// Restoring beam, drawn in the corner of each frame when the pixel size is known too.
+    pub beam: Option<BeamShape>,
+    /// Best first.
+    pub frames: Vec<GalleryFrame>,
+}
+
+/// A restoring beam: full widths at half maximum, and the position angle of the major axis from north through east.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BeamShape {
+    /// Major axis, arcseconds.
+    pub major_arcsec: f64,
+    /// Minor axis, arcseconds.
+    pub minor_arcsec: f64,
+    /// Position angle, degrees.
+    pub position_angle_deg: f64,
+}
+
+/// One frame of a gallery.
+#[derive(Debug, Clone)]
+pub struct GalleryFrame {
+    /// Identity of the cutout: mosaic, row, column, size.
+    pub id: String,
+    /// 1 = most anomalous.
+    pub rank: usize,
+    /// Anomaly score, higher is stranger.
+    pub score: f64,
+    /// Labels as the label list spells them; empty when unlabelled.
+    pub labels: Vec<String>,
+    /// What the labels mean in Table 4.
+    pub group: FrameGroup,
+    /// Right ascension and declination of the centre in degrees, where the mosaic has a sky.
+    pub sky_deg: Option<(f64, f64)>,
+    /// `[rows, columns]` in the order of a FITS file: row 0 is the southern edge. NaN is blank. Any unit; the stretch
+    /// is relative.
+    pub pixels: Array2<f32>,
+}
+
+/// The groups of Table 4 (reference-facts G3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrameGroup {
+    /// Labelled PECULIAR.
+    Peculiar,
+    /// Extended, diffuse or radio galaxy, not peculiar.
+    Complex,
+    /// Only compact sources or artefacts.
+    Ordinary,
+    /// No label.
+    #[default]
+    Unlabelled,
+}
+
+impl FrameGroup {
+    /// The group in one lower-case word.
+    pub fn name(self) -> &'static str {
+        match self {
+            FrameGroup::Peculiar => "peculiar",
+            FrameGroup::Complex => "complex",
+            FrameGroup::Ordinary => "ordinary",
+            FrameGroup::Unlabelled => "unlabelled",
+        }
+    }
+
+    /// Colour of the group in every figure (Okabe & Ito's palette, safe for colour-blind readers).
+    pub fn rgb(self) -> [u8; 3] {
+        match self {
+            FrameGroup::Peculiar => [0xe6, 0x9f, 0x00],
+            FrameGroup::Complex => [0x56, 0xb4, 0xe9],
+            FrameGroup::Ordinary => [0x9a, 0x9a, 0x9a],
+            FrameGroup::Unlabelled => [0x55, 0x5a, 0x63],
+        }
+    }
+}
+
+/// The files that [`write_report`] has written; `None` or empty where the report had nothing to show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportPaths {
+    /// `index.html`, the self-contained page.
+    pub page: PathBuf,
+    /// `table4.txt`.
+    pub text: Option<PathBuf>,
+    /// `table4.csv`.
+    pub csv: Option<PathBuf>,
+    /// `table4.md`.
+    pub markdown: Option<PathBuf>,
+    /// `loss.svg`.
+    pub loss: Option<PathBuf>,
+    /// `scan-<features>.svg`, one for each scan.
+    pub scans: Vec<PathBuf>,
+    /// `gallery.png`, `gallery-2.png`, …, one for each gallery that has frames.
+    pub galleries: Vec<PathBuf>,
+}
+
+/// Writes the report into `folder`, which is made if it does not exist. Each file appears complete or not at all.
+///
+/// # Errors
+/// [`ReportError`] if the folder or a file cannot be written, or a PNG cannot be encoded.
+pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths, ReportError> {
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write { path: folder.to_path_buf(), source })?;
+    let write = |name: &str, bytes: &[u8]| -> Result<PathBuf, ReportError> {
+        let path = folder.join(name);
+        write_atomically(&path, |file| file.write_all(bytes))
+            .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        Ok(path)
+    };
+    let mut paths = ReportPaths::default();
+    if table::has_table(report) {
+        paths.text = Some(write("table4.txt", table4_text(report).as_bytes())?);
+        paths.csv = Some(write("table4.csv", table::table4_csv(report).as_bytes())?);
+        paths.markdown = Some(write("table4.md", table::table4_markdown(report).as_bytes())?);
+    }
+    if let Some(svg) = curve::loss_svg(report, Style::Standalone) {
+        paths.loss = Some(write("loss.svg", svg.as_bytes())?);
+    }
+    for (scan_idx, scan) in report.scans.iter().enumerate() {
+        if let Some(svg) = curve::scan_svg(report, scan, Style::Standalone) {
+            paths.scans.push(write(&scan_file_name(report, scan_idx), svg.as_bytes())?);
+        }
+    }
+    for gallery in &report.galleries {
+        let name = match paths.galleries.len() {
+            0 => "gallery.png".to_string(),
+            n => format!("gallery-{}.png", n + 1),
+        };
+        if let Some(sheet) = contact_sheet::contact_sheet(gallery) {
+            paths.galleries.push(write(&name, &sky_tile::encode_png(&sheet)?)?);
+        }
+    }
+    paths.page = write("index.html", page::page_html(report)?.as_bytes())?;
+    Ok(paths)
+}
+
+/// `scan-top5.svg`; characters that a file name should not hold become `-`, and a name that occurs twice gets its
+/// number.
+fn scan_file_name(report: &Table4Report, scan_idx: usize) -> String {
+    let stem = |scan: &ThresholdScan| -> String {
+        let kept = scan.features.chars().take(40);
+        kept.map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' }).collect()
+    };
+    let name = stem(&report.scans[scan_idx]);
+    let taken = report.scans[..scan_idx].iter().any(|earlier| stem(earlier) == name);
+    if taken || name.is_empty() { format!("scan-{name}-{}.svg", scan_idx + 1) } else { format!("scan-{name}.svg") }
+}

@@ -1,0 +1,313 @@
+//! The stages of a run. Each leaves its result as a file in the run folder, written atomically; a stage whose
+//! file is there is not run again, and training continues from its last checkpoint. So the same command, run
+//! again after a kill, ends with the same bits.
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use radio_io::{FeatureTable, Survey};
+use radio_sim::SimConfig;
+use radio_tensor::checkpoint::Checkpoint;
+use rank_gbdt::{RankConfig, Ranking, rank_features};
+use ssl_simclr::{Encoder, Pretraining, SimClrConfig, pretrain};
+
+use crate::frames::SurveyFrames;
+use crate::interrupt::{self, Interrupted};
+use crate::progress::Stage;
+use crate::sky_split::{Side, SkySplit};
+
+/// Time between two checkpoints of a training run.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+/// Draws of sky blocks for the ranking's hold-out, until both sides hold both kinds of frames.
+const SPLIT_DRAWS: u64 = 100;
+/// Cutouts embedded at once.
+const EMBED_BATCH: usize = 64;
+
+/// The files of a run folder.
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// The run folder at this place.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The simulated sky: mosaic, truth, labels, `survey.toml`.
+    pub fn sky(&self) -> PathBuf {
+        self.0.join("sky")
+    }
+
+    /// State of a training run under way, to resume from; gone once it is complete.
+    pub fn training(&self) -> PathBuf {
+        self.0.join("training.safetensors")
+    }
+
+    /// The trained encoder and projector, with configuration, losses and ranking inside.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// Features of all frames.
+    pub fn features(&self) -> PathBuf {
+        self.0.join("features.parquet")
+    }
+
+    /// The ranking of the features.
+    pub fn ranking(&self) -> PathBuf {
+        self.0.join("ranking.json")
+    }
+
+    /// Anomaly scores of all frames.
+    pub fn scores(&self) -> PathBuf {
+        self.0.join("scores.csv")
+    }
+
+    /// The report.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report")
+    }
+}
+
+/// Simulates the sky of a run, unless it is there.
+///
+/// # Errors
+/// As [`simulate_into`].
+pub fn simulate(config: &SimConfig, folder: &RunFolder) -> Result<Survey> {
+    let sky = folder.sky();
+    if !sky.exists() {
+        simulate_into(config, &sky)?;
+    }
+    open_survey(&sky.join("survey.toml"))
+}
+
+/// Simulates a survey into a new folder, which appears under its name only when it is complete.
+///
+/// # Errors
+/// If the folder exists or cannot be written.
+pub fn simulate_into(config: &SimConfig, out: &Path) -> Result<()> {
+    if out.exists() {
+        bail!("{} exists: choose another folder, or remove it", out.display());
+    }
+    let stage = Mutex::new(Stage::start("simulating the sky"));
+    let mut partial = out.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
+    }
+    std::fs::create_dir_all(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
+    let made = radio_sim::simulate(config, &partial, |now| {
+        if let Ok(mut stage) = stage.lock() {
+            stage.at(now.done as u64, now.total as u64, now.stage);
+        }
+    })?;
+    std::fs::rename(&partial, out).with_context(|| format!("cannot rename {}", partial.display()))?;
+    if let Ok(stage) = stage.into_inner() {
+        stage.end(&format!("{:.1} square degrees", made.summary.area_deg2));
+    }
+    Ok(())
+}
+
+/// Reads a survey file, with `${NAME}` taken from the environment.
+///
+/// # Errors
+/// If it cannot be read or names an unset variable.
+pub fn open_survey(path: &Path) -> Result<Survey> {
+    Ok(Survey::load(path, |name| std::env::var(name).ok())?)
+}
+
+/// Pre-trains an encoder, or continues, or finds it done.
+///
+/// # Errors
+/// If training fails, the state cannot be written, or the user interrupts.
+pub fn train(config: &SimClrConfig, frames: &Arc<SurveyFrames>, folder: &RunFolder, run_toml: &str) -> Result<()> {
+    use radio_augment::FrameSource;
+    let done = folder.checkpoint();
+    if done.exists() {
+        return Ok(());
+    }
+    let mut stage = Stage::start("pre-training");
+    let state = folder.training();
+    let mut run = if state.exists() {
+        let run = Pretraining::resume(config.clone(), frames.len(), &state)?;
+        eprintln!("  continuing after step {}", run.steps());
+        run
+    } else {
+        Pretraining::new(config.clone(), frames.len())?
+    };
+    let mut saved = Instant::now();
+    let mut trouble = None;
+    let source: Arc<dyn FrameSource> = frames.clone();
+    let complete = pretrain(&mut run, source, |run, now| {
+        let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
+        stage.at(now.step, now.total_steps, &note);
+        if interrupt::requested() || saved.elapsed() > CHECKPOINT_EVERY {
+            let written = run.checkpoint([("run.toml", run_toml.to_owned())]).and_then(|file| Ok(file.write(&state)?));
+            saved = Instant::now();
+            if let Err(error) = written {
+                trouble = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        interrupt::flow()
+    })?;
+    if let Some(error) = trouble {
+        return Err(error).context("pre-training stopped because its state cannot be saved");
+    }
+    if !complete {
+        bail!(Interrupted);
+    }
+    let mut file = run.checkpoint([("run.toml", run_toml.to_owned())])?;
+    file.tensors.retain(|name, _| !name.starts_with("optimizer."));
+    file.write(&done)?;
+    match std::fs::remove_file(&state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", state.display()));
+        }
+        _ => {}
+    }
+    stage.end(&format!("loss {:.3} after {} steps", run.losses().last().copied().unwrap_or(f32::NAN), run.steps()));
+    Ok(())
+}
+
+/// Features of all frames, from the file or from the encoder.
+///
+/// # Errors
+/// If the checkpoint or a frame cannot be read, the table cannot be written, or the user interrupts.
+pub fn embed(frames: &Arc<SurveyFrames>, checkpoint: &Path, folder: &RunFolder) -> Result<FeatureTable> {
+    let path = folder.features();
+    if path.exists() {
+        let table = FeatureTable::read_parquet(&path)?;
+        let ids: Vec<String> = frames.ids()?.iter().map(ToString::to_string).collect();
+        if table.ids != ids {
+            bail!("{} holds other frames than the survey: remove it to embed again", path.display());
+        }
+        return Ok(table);
+    }
+    let mut stage = Stage::start("embedding");
+    let encoder = Encoder::read(checkpoint)?;
+    let table = feature_table(frames, &encoder, |done| {
+        stage.at(done as u64, radio_augment::FrameSource::len(frames.as_ref()) as u64, "frames");
+    })?;
+    table.write_parquet(&path)?;
+    stage.end(&format!("{} frames, {} features", table.len(), encoder.features()));
+    Ok(table)
+}
+
+/// Features of all frames with their place, noise and blank share.
+///
+/// # Errors
+/// If a frame cannot be read, or the user interrupts.
+pub fn feature_table(
+    frames: &Arc<SurveyFrames>,
+    encoder: &Encoder,
+    mut progress: impl FnMut(usize),
+) -> Result<FeatureTable> {
+    use radio_augment::FrameSource;
+    let features = encoder.embed(frames.clone() as Arc<dyn FrameSource>, EMBED_BATCH, |done| {
+        progress(done);
+        interrupt::flow()
+    })?;
+    if features.nrows() < frames.len() {
+        bail!(Interrupted);
+    }
+    let mut table = FeatureTable {
+        ids: Vec::new(),
+        ra_deg: Vec::new(),
+        dec_deg: Vec::new(),
+        rms_jy_beam: Vec::new(),
+        blank_fraction: Vec::new(),
+        features,
+        metadata: Default::default(),
+    };
+    for i in 0..frames.len() {
+        let cutout = frames.cutout(i)?;
+        let (ra, dec) = cutout.sky.unwrap_or((f64::NAN, f64::NAN));
+        table.ids.push(cutout.id.to_string());
+        table.ra_deg.push(ra);
+        table.dec_deg.push(dec);
+        table.rms_jy_beam.push(cutout.rms_jy_beam);
+        table.blank_fraction.push(cutout.blank_fraction);
+    }
+    Ok(table)
+}
+
+/// Ranks the features by how well they tell frames with extended emission from the rest (reference-facts E5).
+///
+/// Interesting: labelled EXTENDED, DIFFUSE or DIFFUSE-LARGE; the others: every other labelled frame.
+///
+/// # Errors
+/// If the labels do not allow it (one kind of frame only), or the ranking file cannot be read or written.
+pub fn rank(
+    frames: &SurveyFrames,
+    table: &FeatureTable,
+    config: &RankConfig,
+    split: &SkySplit,
+    seed: u64,
+    folder: &RunFolder,
+) -> Result<Ranking> {
+    use radio_io::FrameLabel::{Diffuse, DiffuseLarge, Extended};
+    let path = folder.ranking();
+    if path.exists() {
+        return Ok(Ranking::load(&path)?);
+    }
+    let stage = Stage::start("ranking the features");
+    let is_interesting = |i: usize| {
+        frames.labels(i).unwrap_or_default().iter().any(|label| [Extended, Diffuse, DiffuseLarge].contains(label))
+    };
+    let ids = frames.ids()?;
+    // In a small survey a draw of blocks may hold no interesting frame: draw again, in an order that is part of the seed.
+    let mut drawn = None;
+    for draw in 0..SPLIT_DRAWS {
+        let sides = split.sides(&ids, seed.wrapping_add(draw << 32));
+        let (labelled, held): (Vec<usize>, Vec<bool>) = (0..table.len())
+            .filter(|&i| frames.labels(i).is_some() && sides[i] != Side::Border)
+            .map(|i| (i, sides[i] == Side::HeldOut))
+            .unzip();
+        let interesting: Vec<bool> = labelled.iter().map(|&i| is_interesting(i)).collect();
+        let has = |side: bool, class: bool| held.iter().zip(&interesting).any(|(h, c)| (*h, *c) == (side, class));
+        let balanced = [(false, false), (false, true), (true, false), (true, true)].iter().all(|&(h, c)| has(h, c));
+        drawn = Some((labelled, held, interesting));
+        if balanced {
+            break;
+        }
+    }
+    let (labelled, held, interesting) = drawn.context("the ranking needs at least one draw of sky blocks")?;
+    let features = table.features.select(ndarray::Axis(0), &labelled);
+    let ranking = rank_features(features.view(), &interesting, &held, config)?;
+    ranking.save(&path)?;
+    stage.end(&format!("{} rounds, F1 {:.1} % held out", ranking.rounds, 100.0 * ranking.hold_out_f1_weighted));
+    Ok(ranking)
+}
+
+/// Puts the ranking into the checkpoint, so that it travels with the encoder.
+///
+/// # Errors
+/// If the checkpoint cannot be read or written.
+pub fn keep_ranking(ranking: &Ranking, checkpoint: &Path) -> Result<()> {
+    let mut file = Checkpoint::read(checkpoint)?.checkpoint;
+    let text = serde_json::to_string(ranking)?;
+    if file.text.get("ranking.json") != Some(&text) {
+        file.text.insert("ranking.json".into(), text);
+        file.write(checkpoint)?;
+    }
+    Ok(())
+}
+
+/// The ranking inside a checkpoint, if it has one.
+///
+/// # Errors
+/// If the checkpoint cannot be read, or its ranking is damaged.
+pub fn kept_ranking(checkpoint: &Path) -> Result<Option<Ranking>> {
+    let file = Checkpoint::read(checkpoint)?.checkpoint;
+    let Some(text) = file.text.get("ranking.json") else { return Ok(None) };
+    serde_json::from_str(text).map(Some).with_context(|| format!("{}: entry ranking.json", checkpoint.display()))
+}
