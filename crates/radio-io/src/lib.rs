@@ -1,1 +1,64 @@
-//! Radio survey data: FITS mosaics, WCS, beams, cutouts, label lists, feature tables, survey files.
+//! Radio survey data: FITS mosaics, sky coordinates, beams, cutouts, labels, feature tables, survey files.
+//!
+//! Pixels come out as they are: physical values in the file's unit, NaN for blank, never rescaled. No model and no random
+//! number lives here. Pixels are `(row, col)` from 0, row 0 being the first stored.
+//!
+//! ```
+//! use radio_io::{Card, EdgePolicy, FrameGrid, FrameSet, MosaicEntry, SurveyMosaic, Wcs, write_image};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("field.fits");
+//! // A made-up map of 2" pixels ...
+//! let map = ndarray::Array2::from_shape_fn((64, 96), |(row, col)| (row * col) as f32 * 1e-6);
+//! write_image(&path, &map, &Wcs::north_up("SIN", (201.4, -43.0), (31.5, 47.5), 2.0)?.cards())?;
+//! // ... and its frames of 32 pixels, half overlapping, less those with over 30 % blanks.
+//! let entry = MosaicEntry { path, id: Some("field".into()), beam: None };
+//! let grid = FrameGrid { size: 32, step: 16, edge: EdgePolicy::Shift };
+//! let frames = FrameSet::scan(vec![SurveyMosaic::open(&entry)?], &grid, 0.3)?;
+//! let cutout = frames.cutout(4)?;
+//! assert_eq!(cutout.id.to_string(), "field_r00000_c00064_s32");
+//! assert!(cutout.sky.is_some() && cutout.pixels.dim() == (32, 32));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Reading order: [`mosaic::Mosaic`], which reads windows of a FITS file; [`frame_grid`](mod@frame_grid) and [`frame_set::FrameSet`], which
+//! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
+//! tells where a pixel lies on the sky.
+
+pub mod atomic_file;
+pub mod beam;
+pub mod card;
+pub mod celestial;
+pub mod cutout;
+pub mod error;
+pub mod feature_table;
+pub mod feature_text;
+pub mod frame_grid;
+pub mod frame_labels;
+pub mod frame_set;
+pub mod gray_png;
+mod hdu;
+pub mod header;
+pub mod image_writer;
+pub mod mosaic;
+pub mod noise;
+mod pixels;
+mod projection;
+pub mod survey;
+pub mod wcs;
+
+pub use beam::Beam;
+pub use card::{Card, CardValue};
+pub use celestial::separation_arcsec;
+pub use cutout::{Cutout, write_cutout};
+pub use error::{Error, FitsError};
+pub use feature_table::FeatureTable;
+pub use frame_grid::{EdgePolicy, FrameGrid, FrameId, FramePosition, frame_grid};
+pub use frame_labels::{FrameGroup, FrameLabel, FrameLabels, group};
+pub use frame_set::{FrameSet, LeftOut, SurveyMosaic};
+pub use gray_png::{read_png, write_gray_png};
+pub use header::Header;
+pub use image_writer::{FitsPixel, ImageWriter, write_image};
+pub use mosaic::{Mosaic, PixelSource};
+pub use noise::robust_rms;
+pub use survey::{FrameSettings, MosaicEntry, Survey};
+pub use wcs::{Frame, Wcs};

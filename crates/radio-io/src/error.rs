@@ -1,0 +1,347 @@
+//! Everything that can go wrong in this crate, with the file, the keyword, what was found and what was expected.
+//!
+//! Two enums, because they have two audiences: [`FitsError`] is what reading pixels can give, and travels with every
+//! [`crate::PixelSource`]; [`Error`] is the crate's, and contains it.
+
+use std::{io, path::PathBuf};
+
+/// Why a FITS file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitsError {
+    /// The operating system refused.
+    #[error("cannot read or write {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file does not begin as FITS files do.
+    #[error("{}: not a FITS file: it begins with {found}, expected `SIMPLE  =`", path.display())]
+    NotFits {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, or what they look like.
+        found: String,
+    },
+    /// A mandatory keyword is missing or makes no sense.
+    #[error("{}: header {hdu}: {keyword} is {found}, expected {expected}", path.display())]
+    BadHeader {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header, 0 for the primary one.
+        hdu: usize,
+        /// The keyword.
+        keyword: String,
+        /// Its value as read.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The file is shorter than its headers say.
+    #[error("{}: the file ends early: header {hdu} needs {expected} bytes, found {found}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header whose data are cut, 0 for the primary one.
+        hdu: usize,
+        /// Bytes that the file must have.
+        expected: u64,
+        /// Bytes that it has.
+        found: u64,
+    },
+    /// The axes multiply to more than a file can hold.
+    #[error("{}: header {hdu}: axes {axes:?} of BITPIX {bitpix} overflow a file size", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header, 0 for the primary one.
+        hdu: usize,
+        /// NAXIS1, NAXIS2, …
+        axes: Vec<u64>,
+        /// BITPIX.
+        bitpix: i64,
+    },
+    /// Radio cubes carry frequency and Stokes axes; we accept them only at length 1.
+    #[error("{}: need a 2-D image once axes of length 1 are dropped, found axes {axes:?}", path.display())]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+        /// NAXIS1, NAXIS2, …
+        axes: Vec<u64>,
+    },
+    /// There are headers, but none has an image.
+    #[error("{}: none of its {hdus} header-data units is an image", path.display())]
+    NoImage {
+        /// The file.
+        path: PathBuf,
+        /// How many were looked at.
+        hdus: usize,
+    },
+    /// A tile-compressed image (ZIMAGE = T).
+    #[error("{}: header {hdu} is a tile-compressed image (ZIMAGE = T), which is not supported; decompress it first, for instance with funpack", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header.
+        hdu: usize,
+    },
+    /// A window does not lie inside the image.
+    #[error("{}: window of {n_rows} x {n_cols} at row {row}, column {col} does not fit in {rows} rows x {cols} columns", path.display())]
+    OutsideImage {
+        /// The file.
+        path: PathBuf,
+        /// First row asked for, from 0.
+        row: usize,
+        /// First column asked for, from 0.
+        col: usize,
+        /// Rows asked for.
+        n_rows: usize,
+        /// Columns asked for.
+        n_cols: usize,
+        /// Rows of the image.
+        rows: usize,
+        /// Columns of the image.
+        cols: usize,
+    },
+    /// Whole numbers were asked of an image that stores real ones.
+    #[error("{}: BITPIX is {bitpix}, expected 8, 16, 32 or 64 without scaling to read whole numbers", path.display())]
+    NotIntegers {
+        /// The file.
+        path: PathBuf,
+        /// BITPIX.
+        bitpix: i64,
+    },
+    /// The header describes a sky we cannot compute.
+    #[error("{}: {keyword} is {found}: {reason}", path.display())]
+    Wcs {
+        /// The file.
+        path: PathBuf,
+        /// The keyword at fault.
+        keyword: String,
+        /// Its value.
+        found: String,
+        /// Why it cannot be used, and what to do.
+        reason: String,
+    },
+    /// A header card that FITS cannot hold.
+    #[error("card {keyword}: {reason}")]
+    BadCard {
+        /// The keyword.
+        keyword: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A writer was given fewer or more pixels than it announced.
+    #[error("{}: {found} pixels written, expected {expected}", path.display())]
+    PixelCount {
+        /// The file that was being written.
+        path: PathBuf,
+        /// Pixels announced.
+        expected: u64,
+        /// Pixels given.
+        found: u64,
+    },
+}
+
+/// Why a survey, a label list, a table or a picture could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A FITS file.
+    #[error(transparent)]
+    Fits(#[from] FitsError),
+    /// The operating system refused.
+    #[error("cannot read or write {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Not TOML, a missing key, or a value of the wrong kind.
+    #[error("{}, line {line}: {reason}", path.display())]
+    SurveySyntax {
+        /// The survey file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What the TOML reader said.
+        reason: String,
+    },
+    /// A key that no survey file has: most likely a slip of the pen.
+    #[error("{}, line {line}: unknown key `{key}`, expected {expected}", path.display())]
+    UnknownKey {
+        /// The survey file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The key.
+        key: String,
+        /// Keys that are known there.
+        expected: String,
+    },
+    /// A number of the survey file is out of range.
+    #[error("{}: {key} is {found}, expected {expected}", path.display())]
+    SurveyValue {
+        /// The survey file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// `${NAME}` in a survey file, and nobody knows NAME.
+    #[error("{}: `{text}` needs the variable {name}, which is not set", path.display())]
+    MissingVariable {
+        /// The survey file.
+        path: PathBuf,
+        /// The variable.
+        name: String,
+        /// Where it stands.
+        text: String,
+    },
+    /// A survey without mosaics.
+    #[error("{}: no [[mosaics]] entry, expected at least one", path.display())]
+    NoMosaics {
+        /// The survey file.
+        path: PathBuf,
+    },
+    /// Two mosaics of a survey would give the same frame names.
+    #[error("mosaic id `{id}` is used by both {} and {}; give one of them another `id`", first.display(), second.display())]
+    DuplicateMosaic {
+        /// The id.
+        id: String,
+        /// The first file.
+        first: PathBuf,
+        /// The second file.
+        second: PathBuf,
+    },
+    /// A mosaic id that could not be part of a file name.
+    #[error("mosaic id `{found}`: expected letters, digits, `.`, `-`, `_` or `+`, and at least one of them")]
+    BadMosaicId {
+        /// The id.
+        found: String,
+    },
+    /// Frames cannot be cut from something smaller than one.
+    #[error("{}: {rows} rows x {cols} columns found, expected at least one frame of {size} x {size} pixels", path.display())]
+    SmallerThanFrame {
+        /// The mosaic.
+        path: PathBuf,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+        /// Side of a frame.
+        size: usize,
+    },
+    /// Not one pixel of the mosaic is finite.
+    #[error("{}: all {pixels} pixels are blank, expected at least one finite value", path.display())]
+    AllBlank {
+        /// The mosaic.
+        path: PathBuf,
+        /// How many pixels it has.
+        pixels: u64,
+    },
+    /// A grid that cannot be laid.
+    #[error("frame grid: size {size}, step {step}, expected both at least 1")]
+    BadGrid {
+        /// Side of a frame, pixels.
+        size: usize,
+        /// Distance between neighbours, pixels.
+        step: usize,
+    },
+    /// There is no frame of that number.
+    #[error("frame {index} asked for, expected less than {len}")]
+    NoSuchFrame {
+        /// The number.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// Text that is no frame name.
+    #[error("`{found}` is no frame name, expected the form mosaic_r00128_c00256_s256")]
+    BadFrameId {
+        /// The text.
+        found: String,
+    },
+    /// A text table that is not what it should be.
+    #[error("{}: columns {found:?}, expected {expected:?}", path.display())]
+    Columns {
+        /// The table.
+        path: PathBuf,
+        /// Columns found.
+        found: Vec<String>,
+        /// Columns needed.
+        expected: Vec<String>,
+    },
+    /// One row of a text table has the wrong length, or a cell cannot be read.
+    #[error("{}, line {line}: {found}, expected {expected}", path.display())]
+    Row {
+        /// The table.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A label that the list of labels does not have.
+    #[error("{}, line {line}: unknown label `{found}`, expected one of {expected}", path.display())]
+    UnknownLabel {
+        /// The label file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// The word.
+        found: String,
+        /// All labels.
+        expected: String,
+    },
+    /// A label for a frame that the survey does not have.
+    #[error("{}: label for frame {frame}, which is not among the {frames} frames cut from this survey (mosaic id, position or size differ, or it was left out)", path.display())]
+    UnknownFrame {
+        /// The label file.
+        path: PathBuf,
+        /// The frame.
+        frame: String,
+        /// How many frames there are.
+        frames: usize,
+    },
+    /// A label file without a single label.
+    #[error("{}: the label file holds no label, expected at least one row; leave out the `labels` key if there are none", path.display())]
+    NoLabels {
+        /// The label file.
+        path: PathBuf,
+    },
+    /// The columns of a feature table differ in length.
+    #[error("feature table: {column} has {found} rows, expected {expected}")]
+    TableShape {
+        /// The column.
+        column: &'static str,
+        /// Its length.
+        found: usize,
+        /// Length of `ids`.
+        expected: usize,
+    },
+    /// The Parquet library refused.
+    #[error("{}: not a Parquet table that can be read or written", path.display())]
+    Parquet {
+        /// The table.
+        path: PathBuf,
+        /// What it said.
+        source: parquet::errors::ParquetError,
+    },
+    /// The picture could not be read or written.
+    #[error("{}: not an 8-bit PNG that can be read or written", path.display())]
+    Png {
+        /// The picture.
+        path: PathBuf,
+        /// What the decoder said.
+        source: image::ImageError,
+    },
+}

@@ -1,0 +1,272 @@
+//! The frames of a survey that are worth looking at: which were kept, which were left out and why, and their pixels.
+//!
+//! A [`FrameSet`] holds places, not pixels: frame `i` is read when it is asked for, from any thread.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ndarray::Array2;
+
+use crate::{
+    beam::Beam,
+    cutout::{Cutout, blank_fraction},
+    error::Error,
+    frame_grid::{FrameGrid, FrameId, frame_grid, is_mosaic_id},
+    mosaic::{Mosaic, PixelSource},
+    survey::{MosaicEntry, Survey},
+    wcs::Wcs,
+};
+
+/// A mosaic that takes part in a survey.
+#[derive(Clone)]
+pub struct SurveyMosaic {
+    /// Its short name.
+    pub id: String,
+    /// Its pixels.
+    pub pixels: Arc<dyn PixelSource>,
+    /// Its sky, where there is a usable one.
+    pub wcs: Option<Wcs>,
+    /// Its beam: the survey file's, or else the header's.
+    pub beam: Option<Beam>,
+    /// BUNIT.
+    pub unit: Option<String>,
+    /// What of the header was passed over, in words; among it the reason why there is no sky.
+    pub remarks: Vec<String>,
+}
+
+impl std::fmt::Debug for SurveyMosaic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "mosaic {} ({} x {})", self.id, self.pixels.rows(), self.pixels.cols())
+    }
+}
+
+impl SurveyMosaic {
+    /// Opens a mosaic of a survey. A sky that cannot be computed (1950 coordinates, for instance) is no reason not to cut the
+    /// mosaic: it becomes a remark.
+    ///
+    /// # Errors
+    /// Those of [`Mosaic::open`].
+    pub fn open(entry: &MosaicEntry) -> Result<Self, Error> {
+        let mosaic = Mosaic::open(&entry.path)?;
+        let mut remarks = mosaic.remarks().to_vec();
+        let wcs = mosaic.wcs().unwrap_or_else(|refused| {
+            remarks.push(refused.to_string());
+            None
+        });
+        let id = entry.id.clone().unwrap_or_default();
+        let beam = entry.beam.or_else(|| mosaic.beam());
+        let unit = mosaic.unit().map(str::to_owned);
+        Ok(Self { id, pixels: Arc::new(mosaic), wcs, beam, unit, remarks })
+    }
+
+    /// An image in memory, in Jy/beam, without a sky.
+    pub fn in_memory(id: &str, pixels: Array2<f32>) -> Self {
+        Self { id: id.to_owned(), pixels: Arc::new(pixels), wcs: None, beam: None, unit: None, remarks: Vec::new() }
+    }
+}
+
+/// Frames that were not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// With a larger share of blank pixels than allowed.
+    pub too_blank: usize,
+    /// Whose finite pixels are all equal, such as a block of zeros outside the observed field.
+    pub constant: usize,
+}
+
+/// The kept frames of one or more mosaics, in the order of the mosaics and of [`frame_grid`].
+#[derive(Debug, Clone)]
+pub struct FrameSet {
+    mosaics: Vec<SurveyMosaic>,
+    size: usize,
+    frames: Vec<Frame>,
+    index: HashMap<FrameId, usize>,
+    left_out: LeftOut,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    mosaic: usize,
+    row: usize,
+    col: usize,
+}
+
+impl FrameSet {
+    /// Opens the mosaics of a survey and cuts them as it says.
+    ///
+    /// # Errors
+    /// Those of [`SurveyMosaic::open`] and [`FrameSet::scan`].
+    pub fn of_survey(survey: &Survey) -> Result<Self, Error> {
+        let mosaics: Result<Vec<SurveyMosaic>, Error> = survey.mosaics.iter().map(SurveyMosaic::open).collect();
+        Self::scan(mosaics?, &survey.frames.grid(), survey.frames.max_blank_fraction)
+    }
+
+    /// Looks at every frame of the grid once, and keeps those with at most `max_blank_fraction` blank pixels and at least two
+    /// different values. The set may come out empty: [`FrameSet::left_out`] then says why.
+    ///
+    /// # Errors
+    /// [`Error::BadGrid`], [`Error::SmallerThanFrame`], [`Error::AllBlank`], [`Error::BadMosaicId`], [`Error::DuplicateMosaic`].
+    pub fn scan(mosaics: Vec<SurveyMosaic>, grid: &FrameGrid, max_blank_fraction: f64) -> Result<Self, Error> {
+        let &FrameGrid { size, step, .. } = grid;
+        if size == 0 || step == 0 {
+            return Err(Error::BadGrid { size, step });
+        }
+        check_ids(&mosaics)?;
+        let (mut frames, mut left_out) = (Vec::new(), LeftOut::default());
+        for (number, mosaic) in mosaics.iter().enumerate() {
+            let pixels = mosaic.pixels.as_ref();
+            let positions = frame_grid(pixels.rows(), pixels.cols(), grid);
+            if positions.is_empty() {
+                let (rows, cols) = (pixels.rows(), pixels.cols());
+                return Err(Error::SmallerThanFrame { path: pixels.path().into(), rows, cols, size });
+            }
+            let mut has_value = false;
+            for position in positions {
+                let frame = pixels.window(position.row, position.col, size, size)?;
+                let look = look(&frame, max_blank_fraction);
+                has_value |= look.has_value;
+                match look.verdict {
+                    Verdict::Keep => frames.push(Frame { mosaic: number, row: position.row, col: position.col }),
+                    Verdict::TooBlank => left_out.too_blank += 1,
+                    Verdict::Constant => left_out.constant += 1,
+                }
+            }
+            if !has_value && is_all_blank(pixels)? {
+                let count = pixels.rows() as u64 * pixels.cols() as u64;
+                return Err(Error::AllBlank { path: pixels.path().into(), pixels: count });
+            }
+        }
+        let mut set = Self { mosaics, size, frames, index: HashMap::new(), left_out };
+        set.index = (0..set.len()).map(|index| (set.name(&set.frames[index]), index)).collect();
+        Ok(set)
+    }
+
+    /// How many frames were kept.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether none was kept.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Side of a frame, pixels.
+    pub fn frame_size(&self) -> usize {
+        self.size
+    }
+
+    /// The mosaics.
+    pub fn mosaics(&self) -> &[SurveyMosaic] {
+        &self.mosaics
+    }
+
+    /// Frames that were not kept, and why.
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
+    /// Name of frame `index`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFrame`].
+    pub fn id(&self, index: usize) -> Result<FrameId, Error> {
+        self.frame(index).map(|frame| self.name(frame))
+    }
+
+    /// Names of all frames, in order.
+    pub fn ids(&self) -> Vec<FrameId> {
+        self.frames.iter().map(|frame| self.name(frame)).collect()
+    }
+
+    /// Number of the frame with that name, if it was kept.
+    pub fn index_of(&self, id: &FrameId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// Centre of frame `index` on the sky: right ascension and declination, degrees, J2000; `None` without a usable sky.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFrame`].
+    pub fn sky(&self, index: usize) -> Result<Option<(f64, f64)>, Error> {
+        let frame = self.frame(index)?;
+        let half = (self.size as f64 - 1.0) / 2.0;
+        let wcs = self.mosaics[frame.mosaic].wcs.as_ref();
+        Ok(wcs.and_then(|wcs| wcs.sky(frame.row as f64 + half, frame.col as f64 + half)))
+    }
+
+    /// Pixels `[size, size]` of frame `index`; NaN means blank.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFrame`], and those of [`PixelSource::window`].
+    pub fn pixels(&self, index: usize) -> Result<Array2<f32>, Error> {
+        let frame = self.frame(index)?;
+        Ok(self.mosaics[frame.mosaic].pixels.window(frame.row, frame.col, self.size, self.size)?)
+    }
+
+    /// Frame `index` with its noise, blank fraction and place on the sky.
+    ///
+    /// # Errors
+    /// Those of [`FrameSet::pixels`].
+    pub fn cutout(&self, index: usize) -> Result<Cutout, Error> {
+        let frame = self.frame(index)?;
+        let unit = self.mosaics[frame.mosaic].unit.as_deref();
+        Ok(Cutout::new(self.name(frame), self.pixels(index)?, unit, self.sky(index)?))
+    }
+
+    fn frame(&self, index: usize) -> Result<&Frame, Error> {
+        self.frames.get(index).ok_or(Error::NoSuchFrame { index, len: self.frames.len() })
+    }
+
+    fn name(&self, frame: &Frame) -> FrameId {
+        // Images of more than 2^32 rows do not exist; the survey file refuses such frames.
+        let [row, col, size] = [frame.row, frame.col, self.size].map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+        FrameId { mosaic: self.mosaics[frame.mosaic].id.clone(), row, col, size }
+    }
+}
+
+fn check_ids(mosaics: &[SurveyMosaic]) -> Result<(), Error> {
+    let mut seen: HashMap<&str, &SurveyMosaic> = HashMap::new();
+    for mosaic in mosaics {
+        if !is_mosaic_id(&mosaic.id) {
+            return Err(Error::BadMosaicId { found: mosaic.id.clone() });
+        }
+        if let Some(first) = seen.insert(&mosaic.id, mosaic) {
+            let (first, second) = (first.pixels.path().to_path_buf(), mosaic.pixels.path().to_path_buf());
+            return Err(Error::DuplicateMosaic { id: mosaic.id.clone(), first, second });
+        }
+    }
+    Ok(())
+}
+
+enum Verdict {
+    Keep,
+    TooBlank,
+    Constant,
+}
+
+struct Look {
+    verdict: Verdict,
+    has_value: bool,
+}
+
+fn look(frame: &Array2<f32>, max_blank_fraction: f64) -> Look {
+    let mut finite = frame.iter().filter(|pixel| pixel.is_finite());
+    let first = finite.next();
+    let verdict = match first {
+        None => Verdict::TooBlank,
+        Some(_) if blank_fraction(frame) > max_blank_fraction => Verdict::TooBlank,
+        Some(first) if finite.all(|pixel| pixel == first) => Verdict::Constant,
+        Some(_) => Verdict::Keep,
+    };
+    Look { verdict, has_value: first.is_some() }
+}
+
+/// Frames need not cover a mosaic, so before it is called blank its rows are looked at.
+fn is_all_blank(pixels: &dyn PixelSource) -> Result<bool, Error> {
+    for row in 0..pixels.rows() {
+        if pixels.window(row, 0, 1, pixels.cols())?.iter().any(|pixel| pixel.is_finite()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,269 @@
+//! `survey.toml`: which mosaics a survey has, how they are cut, and where its labels are.
+//!
+//! ```toml
+//! name = "scorpio"
+//! labels = "labels.csv"                # optional
+//!
+//! [[mosaics]]
+//! path = "${RADIO_SSL_DATA}/mosaics/atca-scorpio/ScorpioS17Field.fits"
+//! id = "s17"                           # optional: the file's name
+//! beam = { major_arcsec = 6.5, minor_arcsec = 6.5, pa_deg = 0.0 }   # optional: the header's
+//!
+//! [frames]
+//! size = 128
+//! step = 64
+//! edge = "drop"                        # or "shift"
+//! max_blank_fraction = 0.3
+//! ```
+//!
+//! Relative paths are relative to the survey file. `${NAME}` in a path is asked of the caller, as a library must not read the
+//! environment.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    beam::Beam,
+    error::Error,
+    frame_grid::{EdgePolicy, FrameGrid, is_mosaic_id},
+};
+
+/// A survey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Survey {
+    /// Name, for reports.
+    pub name: String,
+    /// Its mosaics; never empty once loaded.
+    #[serde(default)]
+    pub mosaics: Vec<MosaicEntry>,
+    /// How they are cut.
+    pub frames: FrameSettings,
+    /// Label list ([`crate::FrameLabels`]); a survey without this key has no labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+}
+
+/// One mosaic of a survey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MosaicEntry {
+    /// The FITS file.
+    pub path: PathBuf,
+    /// Short name, part of every frame's name; the file's stem if missing. Always present once loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Beam, where the header has none or a wrong one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beam: Option<Beam>,
+}
+
+/// How mosaics are cut into frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameSettings {
+    /// Side of a frame, pixels.
+    pub size: usize,
+    /// Distance between neighbours, pixels.
+    pub step: usize,
+    /// What happens at the far borders.
+    pub edge: EdgePolicy,
+    /// Frames with a larger share of blank (not finite) pixels are left out; 0.3 upstream (reference-facts B2).
+    pub max_blank_fraction: f64,
+}
+
+impl FrameSettings {
+    /// The grid alone.
+    pub fn grid(&self) -> FrameGrid {
+        FrameGrid { size: self.size, step: self.step, edge: self.edge }
+    }
+}
+
+impl Survey {
+    /// Reads a survey file. `lookup` gives the value of a variable, for instance `|name| std::env::var(name).ok()`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::SurveySyntax`] and [`Error::UnknownKey`] with the line; [`Error::MissingVariable`],
+    /// [`Error::NoMosaics`], [`Error::SurveyValue`], [`Error::BadMosaicId`] and [`Error::DuplicateMosaic`].
+    pub fn load(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
+        Self::parse(&text, path, lookup)
+    }
+
+    /// Like [`Survey::load`] for text that is already in memory and would stand in the file `path`.
+    ///
+    /// # Errors
+    /// Those of [`Survey::load`].
+    pub fn parse(text: &str, path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let mut survey: Self = toml::from_str(text).map_err(|refused| syntax_error(text, path, &refused))?;
+        if survey.mosaics.is_empty() {
+            return Err(Error::NoMosaics { path: path.to_path_buf() });
+        }
+        let resolve = |written: &Path| resolve(written, path, &lookup);
+        for mosaic in &mut survey.mosaics {
+            mosaic.path = resolve(&mosaic.path)?;
+            let id = mosaic.id.take().unwrap_or_else(|| id_of(&mosaic.path));
+            if !is_mosaic_id(&id) {
+                return Err(Error::BadMosaicId { found: id });
+            }
+            mosaic.id = Some(id);
+        }
+        survey.labels = survey.labels.as_deref().map(resolve).transpose()?;
+        survey.check(path)?;
+        Ok(survey)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        let refuse = |key: &str, found: String, expected: &'static str| {
+            Err(Error::SurveyValue { path: path.to_path_buf(), key: key.to_owned(), found, expected })
+        };
+        let FrameSettings { size, step, max_blank_fraction, .. } = self.frames;
+        for (key, value) in [("frames.size", size), ("frames.step", step)] {
+            if value == 0 || u32::try_from(value).is_err() {
+                return refuse(key, value.to_string(), "a whole number of pixels, at least 1");
+            }
+        }
+        if !(0.0..=1.0).contains(&max_blank_fraction) {
+            return refuse("frames.max_blank_fraction", max_blank_fraction.to_string(), "a share from 0 to 1");
+        }
+        let mut seen: HashMap<&str, &Path> = HashMap::new();
+        for mosaic in &self.mosaics {
+            let id = mosaic.id.as_deref().unwrap_or_default();
+            if let Some(first) = seen.insert(id, &mosaic.path) {
+                return Err(Error::DuplicateMosaic {
+                    id: id.to_owned(),
+                    first: first.into(),
+                    second: mosaic.path.clone(),
+                });
+            }
+            if let Some(beam) = mosaic.beam.filter(|beam| !beam.is_valid()) {
+                let found = format!("{} x {} arcsec, {} degrees", beam.major_arcsec, beam.minor_arcsec, beam.pa_deg);
+                return refuse(&format!("beam of mosaic {id}"), found, "positive axes, the major one not the shorter");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The stem of a file name with everything that frame names cannot hold turned into `-`.
+fn id_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let allowed =
+        |character: char| if character.is_ascii_alphanumeric() || ".-_+".contains(character) { character } else { '-' };
+    stem.chars().map(allowed).collect()
+}
+
+/// Puts in the variables, and the folder of the survey file before relative paths.
+fn resolve(written: &Path, survey: &Path, lookup: &impl Fn(&str) -> Option<String>) -> Result<PathBuf, Error> {
+    let text = written.to_string_lossy();
+    let mut expanded = String::new();
+    let mut rest = text.as_ref();
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        let missing = || Error::MissingVariable { path: survey.into(), name: name.to_owned(), text: text.to_string() };
+        expanded.push_str(before);
+        expanded.push_str(&lookup(name).ok_or_else(missing)?);
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    // Joining an absolute path gives that path.
+    Ok(survey.parent().unwrap_or(Path::new("")).join(expanded))
+}
+
+fn syntax_error(text: &str, path: &Path, refused: &toml::de::Error) -> Error {
+    let before = refused.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    let path = path.to_path_buf();
+    // serde words an unknown key as: unknown field `stepp`, expected one of `size`, `step`
+    let unknown = refused.message().strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "));
+    match unknown {
+        Some((key, expected)) => Error::UnknownKey { path, line, key: key.to_owned(), expected: expected.to_owned() },
+        None => Error::SurveySyntax { path, line, reason: refused.message().to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+name = "two"
+labels = "labels.csv"
+[[mosaics]]
+path = "${DATA}/deep/S17 field.fits"
+[[mosaics]]
+path = "maps/b.fits"
+id = "north"
+beam = { major_arcsec = 15.0, minor_arcsec = 12.0, pa_deg = 30.0 }
+[frames]
+size = 256
+step = 128
+edge = "shift"
+max_blank_fraction = 0.3
+"#;
+
+    fn parse(text: &str) -> Result<Survey, Error> {
+        let lookup = |name: &str| (name == "DATA").then(|| "/survey/data".to_owned());
+        Survey::parse(text, Path::new("/home/me/two.toml"), lookup)
+    }
+
+    #[test]
+    fn paths_are_found_and_ids_made() {
+        let survey = parse(TEXT).expect("a good survey");
+        assert_eq!(survey.mosaics[0].path, Path::new("/survey/data/deep/S17 field.fits"));
+        assert_eq!(survey.mosaics[0].id.as_deref(), Some("S17-field"));
+        assert_eq!(survey.mosaics[1].path, Path::new("/home/me/maps/b.fits"));
+        assert_eq!(survey.mosaics[1].id.as_deref(), Some("north"));
+        assert_eq!(survey.labels.as_deref(), Some(Path::new("/home/me/labels.csv")));
+        assert_eq!(survey.frames.grid(), FrameGrid { size: 256, step: 128, edge: EdgePolicy::Shift });
+        let again = toml::to_string(&survey).expect("can be written");
+        assert_eq!(parse(&again).expect("own text"), survey);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        type Check = fn(&Error) -> bool;
+        let cases: [(&str, &str, Check, &[&str]); 10] = [
+            (
+                "step = 128",
+                "stepp = 128",
+                |e| matches!(e, Error::UnknownKey { line: 12, .. }),
+                &["two.toml, line 12", "`stepp`", "`step`"],
+            ),
+            ("id = ", "ident = ", |e| matches!(e, Error::UnknownKey { .. }), &["`ident`", "`id`"]),
+            ("pa_deg", "pa", |e| matches!(e, Error::UnknownKey { .. }), &["`pa`", "`pa_deg`"]),
+            ("\"shift\"", "\"wrap\"", |e| matches!(e, Error::SurveySyntax { line: 13, .. }), &["wrap", "shift"]),
+            ("size = 256\n", "", |e| matches!(e, Error::SurveySyntax { .. }), &["size"]),
+            (
+                "${DATA}",
+                "${NOWHERE}",
+                |e| matches!(e, Error::MissingVariable { .. }),
+                &["two.toml", "variable NOWHERE", "S17"],
+            ),
+            ("size = 256", "size = 0", |e| matches!(e, Error::SurveyValue { .. }), &["frames.size is 0", "at least 1"]),
+            ("0.3", "1.3", |e| matches!(e, Error::SurveyValue { .. }), &["max_blank_fraction is 1.3", "from 0 to 1"]),
+            (
+                "\"north\"",
+                "\"S17-field\"",
+                |e| matches!(e, Error::DuplicateMosaic { .. }),
+                &["S17-field", "b.fits", "S17 field.fits"],
+            ),
+            ("\"north\"", "\"a/b\"", |e| matches!(e, Error::BadMosaicId { .. }), &["a/b"]),
+        ];
+        for (from, to, is_right, parts) in cases {
+            assert!(TEXT.contains(from), "the case {from} is not about this text");
+            let refused = parse(&TEXT.replace(from, to)).expect_err(to);
+            assert!(is_right(&refused), "{to}: {refused:?}");
+            for part in parts {
+                assert!(refused.to_string().contains(part), "{to}: `{refused}` lacks `{part}`");
+            }
+        }
+        let (start, end) = (TEXT.find("[[").unwrap_or(0), TEXT.find("[frames").unwrap_or(0));
+        let refused = parse(&format!("{}{}", &TEXT[..start], &TEXT[end..])).expect_err("no mosaic");
+        assert!(matches!(refused, Error::NoMosaics { .. }) && refused.to_string().contains("two.toml"), "{refused}");
+    }
+}
