@@ -1,6 +1,5 @@
 //! A forest as a JSON file: readable by anything, written atomically, checked on load.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -36,15 +35,7 @@ impl IsolationForest {
             offset: self.offset,
             trees: self.to_trees(),
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        let mut writer = std::io::BufWriter::new(file.as_file_mut());
-        serde_json::to_writer(&mut writer, &content).map_err(|error| io(error.into()))?;
-        writer.flush().map_err(io)?;
-        drop(writer);
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        atomic_file::write_atomically(path, |file| Ok(serde_json::to_writer(file, &content)?)).map_err(io)
     }
 
     /// Read a forest written by [`Self::save`]; its scores are the same to the last bit.

@@ -74,6 +74,24 @@ pub struct ThresholdRow {
 }
 
 impl ThresholdRow {
+    /// The row that these counts of selected frames make, given the number of all peculiar frames.
+    pub fn from_counts(threshold: f64, all_peculiar: usize, [peculiar, complex, ordinary]: [usize; 3]) -> Self {
+        let selected = peculiar + complex + ordinary;
+        let share = |count: usize| (selected > 0).then(|| count as f64 / selected as f64);
+        Self {
+            threshold,
+            selected,
+            peculiar,
+            complex,
+            ordinary,
+            recall: peculiar as f64 / all_peculiar as f64,
+            precision: share(peculiar),
+            precision_with_complex: share(peculiar + complex),
+            contamination_complex: share(complex),
+            contamination_ordinary: share(ordinary),
+        }
+    }
+
     /// F1 of the peculiar class, the harmonic mean of recall and precision; 0 when no peculiar frame is selected.
     pub fn f1(&self) -> f64 {
         match self.precision {
@@ -126,7 +144,7 @@ pub fn threshold_scan(
     Ok(thresholds(step)
         .map(|threshold| {
             let counts = [&peculiar, &complex, &ordinary].map(|of_group| above(of_group, threshold));
-            row(threshold, peculiar.len(), counts)
+            ThresholdRow::from_counts(threshold, peculiar.len(), counts)
         })
         .collect())
 }
@@ -137,23 +155,6 @@ fn thresholds(step: f64) -> impl Iterator<Item = f64> {
     let whole = (steps_to_one * step - 1.0).abs() < 1e-9;
     let count = if whole { steps_to_one } else { (1.0 / step).floor() } as usize;
     (0..=count).map(move |k| if whole { k as f64 / steps_to_one } else { k as f64 * step })
-}
-
-fn row(threshold: f64, all_peculiar: usize, [peculiar, complex, ordinary]: [usize; 3]) -> ThresholdRow {
-    let selected = peculiar + complex + ordinary;
-    let share = |count: usize| (selected > 0).then(|| count as f64 / selected as f64);
-    ThresholdRow {
-        threshold,
-        selected,
-        peculiar,
-        complex,
-        ordinary,
-        recall: peculiar as f64 / all_peculiar as f64,
-        precision: share(peculiar),
-        precision_with_complex: share(peculiar + complex),
-        contamination_complex: share(complex),
-        contamination_ordinary: share(ordinary),
-    }
 }
 
 /// Where recall and precision meet.

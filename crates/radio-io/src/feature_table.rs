@@ -20,7 +20,9 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 
-use crate::{atomic_file::AtomicFile, error::Error};
+use atomic_file::AtomicFile;
+
+use crate::error::Error;
 
 /// Columns before the features.
 pub(crate) const FIXED_COLUMNS: [&str; 5] = ["id", "ra", "dec", "rms", "blank_fraction"];

@@ -6,8 +6,9 @@ use std::{io::Write, path::Path, str::FromStr};
 
 use ndarray::Array2;
 
+use atomic_file::{AtomicFile, write_atomically};
+
 use crate::{
-    atomic_file::{AtomicFile, write_atomically},
     error::Error,
     feature_table::{FIXED_COLUMNS, FeatureTable, column_names},
 };

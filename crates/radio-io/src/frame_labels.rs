@@ -4,7 +4,9 @@
 
 use std::{collections::HashMap, fmt, path::Path, path::PathBuf, str::FromStr};
 
-use crate::{atomic_file::write_atomically, error::Error, frame_grid::FrameId, frame_set::FrameSet};
+use atomic_file::write_atomically;
+
+use crate::{error::Error, frame_grid::FrameId, frame_set::FrameSet};
 
 /// What can be said of a frame; several labels may hold at once (reference-facts A5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,7 +179,7 @@ impl FrameLabels {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let fill = |file: &mut crate::atomic_file::AtomicFile| {
+        let fill = |file: &mut atomic_file::AtomicFile| {
             let mut writer = csv::Writer::from_writer(file);
             writer.write_record(COLUMNS)?;
             for (id, labels) in &self.rows {

@@ -7,7 +7,9 @@ use std::{io::Write, path::Path};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, codecs::png::PngEncoder};
 use ndarray::{Array2, ArrayRef2};
 
-use crate::{atomic_file::write_atomically, error::Error};
+use atomic_file::write_atomically;
+
+use crate::error::Error;
 
 /// Writes a grey 8-bit picture `[rows, cols]`, atomically.
 ///

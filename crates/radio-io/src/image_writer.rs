@@ -10,8 +10,9 @@ use std::{
 
 use ndarray::ArrayRef2;
 
+use atomic_file::AtomicFile;
+
 use crate::{
-    atomic_file::AtomicFile,
     card::{CARD_BYTES, Card, padded},
     error::FitsError,
     hdu::BLOCK_BYTES,

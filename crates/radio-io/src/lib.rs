@@ -24,7 +24,7 @@
 //! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
 //! tells where a pixel lies on the sky.
 
-pub mod atomic_file;
+pub use atomic_file;
 pub mod beam;
 pub mod card;
 pub mod celestial;

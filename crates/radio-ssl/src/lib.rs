@@ -15,6 +15,8 @@ pub mod anomaly_scores;
 
 pub mod frames;
 
+pub mod held_out;
+
 pub mod sky_split;
 
 pub mod report;

@@ -200,7 +200,7 @@ fn run(verb: Verb) -> Result<()> {
                 let (ra, dec) = (table.ra_deg[i], table.dec_deg[i]);
                 text.push_str(&format!("{},{ra},{dec},{:.6}\n", table.ids[i], set.scores[i]));
             }
-            radio_io::atomic_file::write_atomically(&out, |file| std::io::Write::write_all(file, text.as_bytes()))
+            atomic_file::write_atomically(&out, |file| std::io::Write::write_all(file, text.as_bytes()))
                 .with_context(|| format!("cannot write {}", out.display()))?;
             println!("{} frames ranked ({}): {}", table.len(), set.forest, out.display());
             Ok(())
@@ -213,16 +213,26 @@ fn info(path: &std::path::Path) -> Result<()> {
     let set = radio_io::FrameSet::of_survey(&survey)?;
     println!("survey {}", survey.name);
     for mosaic in set.mosaics() {
-        let beam = mosaic.beam.map_or("no beam".into(), |b| format!("beam {:.2}\" x {:.2}\"", b.major_arcsec, b.minor_arcsec));
+        let beam =
+            mosaic.beam.map_or("no beam".into(), |b| format!("beam {:.2}\" x {:.2}\"", b.major_arcsec, b.minor_arcsec));
         let (rows, cols) = (mosaic.pixels.rows(), mosaic.pixels.cols());
-        println!("  mosaic {}: {rows} x {cols} pixels, {beam}, unit {}", mosaic.id, mosaic.unit.as_deref().unwrap_or("missing"));
+        println!(
+            "  mosaic {}: {rows} x {cols} pixels, {beam}, unit {}",
+            mosaic.id,
+            mosaic.unit.as_deref().unwrap_or("missing")
+        );
         for remark in &mosaic.remarks {
             println!("    {remark}");
         }
     }
     let left = set.left_out();
     let size = set.frame_size();
-    println!("  {} frames of {size} x {size} pixels; left out: {} too blank, {} constant", set.len(), left.too_blank, left.constant);
+    println!(
+        "  {} frames of {size} x {size} pixels; left out: {} too blank, {} constant",
+        set.len(),
+        left.too_blank,
+        left.constant
+    );
     if let Some(labels) = &survey.labels {
         let rows = radio_io::FrameLabels::read(labels)?.rows;
         let mut counts = std::collections::BTreeMap::new();

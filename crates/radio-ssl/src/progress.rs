@@ -1,6 +1,6 @@
-//! Progress bars with an estimate of the time left; silent where standard error is no terminal.
+//! Progress with an estimate of the time left: a bar on a terminal, a line a minute in a log file.
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,18 +9,30 @@ pub struct Stage {
     name: &'static str,
     start: Instant,
     bar: Option<ProgressBar>,
+    /// When the last line was written to a log file.
+    logged: Instant,
 }
+
+/// Time between two lines in a log file.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 impl Stage {
     /// Announces a stage on standard error.
     pub fn start(name: &'static str) -> Self {
         eprintln!("▸ {name}");
-        Self { name, start: Instant::now(), bar: None }
+        let now = Instant::now();
+        Self { name, start: now, bar: None, logged: now }
     }
 
     /// Shows that `done` of `total` is finished; `note` stands beside the bar.
     pub fn at(&mut self, done: u64, total: u64, note: &str) {
         if !std::io::stderr().is_terminal() {
+            if self.logged.elapsed() > LOG_EVERY && done > 0 {
+                self.logged = Instant::now();
+                let spent = self.start.elapsed().as_secs_f64();
+                let left = spent * total.saturating_sub(done) as f64 / done as f64;
+                eprintln!("  {done}/{total}  {}, about {} left  {note}", duration(spent), duration(left));
+            }
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {

@@ -64,6 +64,8 @@ pub struct Table4Config {
     pub sky: SkyConfig,
     /// Pre-training (unused with a checkpoint).
     pub simclr: SimClrConfig,
+    /// Side of the blocks of sky that are dealt to the two halves of the held-out column, pixels.
+    pub half_block_px: u32,
     /// What the ranking holds out.
     pub hold_out: SkySplit,
     /// The ranking.
@@ -88,6 +90,7 @@ impl Table4Config {
             top_k: vec![2, 5, 10, 15],
             sky: SkyConfig::Simulated(SimConfig::emu_pilot(tier, seed)),
             simclr,
+            half_block_px: if preset == Preset::Smoke { 512 } else { 2048 },
             hold_out: SkySplit { fraction: 0.2, block_px: if preset == Preset::Smoke { 512 } else { 1024 } },
             ranking: RankConfig::paper(),
             // Below the paper's 55,773 frames its best fraction, 0.02, would leave a tree a handful of rows.
@@ -120,7 +123,7 @@ impl Table4Config {
         let ours = self.to_toml()?;
         if !path.exists() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            return Ok(radio_io::atomic_file::write_atomically(&path, |file| {
+            return Ok(atomic_file::write_atomically(&path, |file| {
                 std::io::Write::write_all(file, ours.as_bytes())
             })
             .with_context(|| format!("cannot write {}", path.display()))?);

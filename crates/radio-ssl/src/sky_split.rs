@@ -2,7 +2,7 @@
 //!
 //! Half-overlapping frames put every sky point into about four frames; a random split would show the same
 //! source on both sides (reference-facts I21).
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use radio_io::FrameId;
 use rand::SeedableRng;
@@ -34,6 +34,17 @@ pub enum Side {
 impl SkySplit {
     /// The side of every frame. A frame belongs to the block of its centre.
     pub fn sides(&self, frames: &[FrameId], seed: u64) -> Vec<Side> {
+        with_border(frames, &self.is_held(frames, seed))
+    }
+
+    /// Both ways round: the held-out frames of the one are those not held out of the other.
+    pub fn halves(&self, frames: &[FrameId], seed: u64) -> [Vec<Side>; 2] {
+        let held = self.is_held(frames, seed);
+        let others: Vec<bool> = held.iter().map(|held| !held).collect();
+        [with_border(frames, &held), with_border(frames, &others)]
+    }
+
+    fn is_held(&self, frames: &[FrameId], seed: u64) -> Vec<bool> {
         let block = |id: &FrameId| {
             let centre = |start: u32| (start + id.size / 2) / self.block_px.max(1);
             (id.mosaic.clone(), centre(id.row), centre(id.col))
@@ -42,22 +53,40 @@ impl SkySplit {
         blocks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let count = (self.fraction * blocks.len() as f64).round().clamp(0.0, blocks.len() as f64) as usize;
         let held: BTreeSet<_> = blocks.into_iter().take(count).collect();
-        let is_held: Vec<bool> = frames.iter().map(|id| held.contains(&block(id))).collect();
-        let held_frames: Vec<&FrameId> = frames.iter().zip(&is_held).filter(|(_, held)| **held).map(|(id, _)| id).collect();
-        let overlaps = |a: &FrameId, b: &FrameId| {
-            let apart = |a0: u32, b0: u32| a0 + a.size <= b0 || b0 + b.size <= a0;
-            a.mosaic == b.mosaic && !apart(a.row, b.row) && !apart(a.col, b.col)
-        };
-        frames
-            .iter()
-            .zip(is_held)
-            .map(|(id, held)| match held {
-                true => Side::HeldOut,
-                false if held_frames.iter().any(|other| overlaps(id, other)) => Side::Border,
-                false => Side::Train,
-            })
-            .collect()
+        frames.iter().map(|id| held.contains(&block(id))).collect()
     }
+}
+
+/// Mosaic and place in units of the frame's side.
+fn coarse_cell(id: &FrameId) -> (&str, u32, u32) {
+    (id.mosaic.as_str(), id.row / id.size.max(1), id.col / id.size.max(1))
+}
+
+/// Marks the frames that share a pixel with a held-out one.
+fn with_border(frames: &[FrameId], is_held: &[bool]) -> Vec<Side> {
+    // Frames overlap only with frames whose first pixel lies less than a side away: look those up by coarse cells.
+    let mut held: BTreeMap<(&str, u32, u32), Vec<&FrameId>> = BTreeMap::new();
+    for (id, _) in frames.iter().zip(is_held).filter(|(_, held)| **held) {
+        held.entry(coarse_cell(id)).or_default().push(id);
+    }
+    let overlaps = |a: &FrameId, b: &FrameId| {
+        let apart = |a0: u32, b0: u32| a0 + a.size <= b0 || b0 + b.size <= a0;
+        !apart(a.row, b.row) && !apart(a.col, b.col)
+    };
+    let touches_held = |id: &FrameId| {
+        let (mosaic, row, col) = coarse_cell(id);
+        let near = |x: u32| x.saturating_sub(1)..=x + 1;
+        near(row).any(|row| {
+            near(col)
+                .any(|col| held.get(&(mosaic, row, col)).is_some_and(|ids| ids.iter().any(|other| overlaps(id, other))))
+        })
+    };
+    let side = |(id, held): (&FrameId, &bool)| match held {
+        true => Side::HeldOut,
+        false if touches_held(id) => Side::Border,
+        false => Side::Train,
+    };
+    frames.iter().zip(is_held).map(side).collect()
 }
 
 #[cfg(test)]
@@ -82,6 +111,17 @@ mod tests {
             }
         }
         assert!(of(Side::Border).count() > 0);
+    }
+
+    #[test]
+    fn halves_are_each_others_complement() {
+        let frames = grid(31);
+        let [one, other] = SkySplit { fraction: 0.5, block_px: 1024 }.halves(&frames, 3);
+        for (a, b) in one.iter().zip(&other) {
+            assert_ne!(*a == Side::HeldOut, *b == Side::HeldOut);
+        }
+        let count = one.iter().filter(|side| **side == Side::HeldOut).count();
+        assert!((380..580).contains(&count), "{count} of 961");
     }
 
     #[test]

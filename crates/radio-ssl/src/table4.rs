@@ -66,7 +66,8 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
     let folder = RunFolder::new(&options.out.clone().unwrap_or_else(|| default_folder(&config)));
     config.claim_folder(folder.path())?;
     let mut times = Vec::new();
-    let mut timed = |name: &str, start: std::time::Instant| times.push((name.to_owned(), start.elapsed().as_secs_f64()));
+    let mut timed =
+        |name: &str, start: std::time::Instant| times.push((name.to_owned(), start.elapsed().as_secs_f64()));
 
     let start = std::time::Instant::now();
     let survey = match &config.sky {
@@ -226,7 +227,7 @@ fn write_scores(path: &Path, frames: &SurveyFrames, table: &FeatureTable, sets: 
         writer.write_record(record)?;
     }
     let bytes = writer.into_inner().context("scores.csv")?;
-    radio_io::atomic_file::write_atomically(path, |file| std::io::Write::write_all(file, &bytes))
+    atomic_file::write_atomically(path, |file| std::io::Write::write_all(file, &bytes))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -238,14 +239,18 @@ fn assemble(
     checkpoint: &Path,
     evaluation: &Evaluation,
 ) -> Result<Table4Report> {
-    let simulated = matches!(config.sky, SkyConfig::Simulated(_));
     let rows: Vec<Table4Row> = evaluation
         .sets
         .iter()
         .filter_map(|set| set.row.as_ref().map(|row| Table4Row::new(&set.name, row, &set.forest)))
         .collect();
+    let judged = !rows.is_empty();
     let mut report = Table4Report {
-        title: format!("Table 4 on {}", if simulated { "a simulated survey" } else { survey.name.as_str() }),
+        title: match (&config.sky, rows.is_empty()) {
+            (SkyConfig::Simulated(_), _) => "Table 4 on a simulated survey".to_owned(),
+            (SkyConfig::Survey(survey), false) => format!("Table 4 on {}", survey.name),
+            (SkyConfig::Survey(survey), true) => format!("The strangest frames of {}", survey.name),
+        },
         verdict_lines: verdict(evaluation),
         survey_summary: survey_summary(survey, frames),
         published: if rows.is_empty() { Vec::new() } else { report::published_table4() },
@@ -258,7 +263,7 @@ fn assemble(
             .collect(),
         left_out: frames.left_out().iter().cloned().chain(evaluation.left_out.iter().cloned()).collect(),
         provenance: provenance(config, survey, evaluation)?,
-        notes: notes(config, simulated),
+        notes: notes(config, frames, judged),
         ..Table4Report::default()
     };
     if config.checkpoint_sha256.is_none() {
@@ -378,9 +383,9 @@ fn provenance(config: &Table4Config, survey: &Survey, evaluation: &Evaluation) -
     Ok(lines)
 }
 
-fn notes(config: &Table4Config, simulated: bool) -> Vec<String> {
+fn notes(config: &Table4Config, frames: &SurveyFrames, judged: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if simulated {
+    if matches!(config.sky, SkyConfig::Simulated(_)) {
         notes.push(SIMULATED_SKY_NOTE.to_owned());
     }
     if config.preset == Preset::Smoke {
@@ -392,9 +397,14 @@ fn notes(config: &Table4Config, simulated: bool) -> Vec<String> {
             config.simclr.recipe.size
         ));
     }
-    notes.push(format!(
-        "In-sample, as in the paper: forest, grid and threshold (step {THRESHOLD_STEP}) are chosen on the frames they are judged on; only the ranking's F1 is from held-out sky."
-    ));
+    if judged {
+        notes.push(format!(
+            "In-sample, as in the paper: forest, grid and threshold (step {THRESHOLD_STEP}) are chosen on the frames they are judged on; only the ranking's F1 is from held-out sky."
+        ));
+    }
+    for mosaic in frames.set().mosaics() {
+        notes.extend(mosaic.remarks.iter().map(|remark| format!("{}: {remark}", mosaic.id)));
+    }
     notes
 }
 
@@ -435,7 +445,8 @@ fn sha256_of(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let mut block = vec![0; 1 << 20];
     loop {
-        let count = std::io::Read::read(&mut file, &mut block).with_context(|| format!("cannot read {}", path.display()))?;
+        let count =
+            std::io::Read::read(&mut file, &mut block).with_context(|| format!("cannot read {}", path.display()))?;
         if count == 0 {
             break;
         }

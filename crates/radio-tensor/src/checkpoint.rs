@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use atomic_file::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::adam::Adam;
@@ -89,15 +90,7 @@ impl Checkpoint {
         let text: HashMap<String, String> = self.text.clone().into_iter().collect();
         let bytes =
             safetensors::serialize(views, Some(text)).map_err(|e| self.format_error(path, e))?;
-        let folder = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|e| io(e.error))?;
-        Ok(())
+        write_atomically(path, |file| file.write_all(&bytes)).map_err(io)
     }
 
     fn format_error(&self, path: &Path, reason: impl std::fmt::Display) -> TensorError {

@@ -132,13 +132,8 @@ impl Ranking {
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), RankError> {
         let io = |source| RankError::Io { path: path.to_path_buf(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
         let text = serde_json::to_vec_pretty(self).map_err(|error| io(error.into()))?;
-        file.write_all(&text).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        atomic_file::write_atomically(path, |file| file.write_all(&text)).map_err(io)
     }
 
     /// Read a ranking written by [`Self::save`].

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use radio_io::atomic_file::write_atomically;
+use atomic_file::write_atomically;
 
 mod axes;
 pub mod contact_sheet;

@@ -1,0 +1,233 @@
+//! The honest column of Table 4: everything is chosen on one half of the sky and judged on the other.
+//!
+//! Blocks of sky are dealt to two halves. For each half, ranking, forest and threshold are chosen with the labels
+//! of the other half, leaving out frames that share a pixel with the half to be judged; then the roles change. Counts of
+//! both halves are added. Forests are grown on all frames: they read no label.
+use std::collections::BTreeMap;
+
+use anomaly_iforest::grid::{best, grid_search};
+use anomaly_iforest::{ForestConfig, IsolationForest};
+use anyhow::{Context, Result};
+use metrics::curves::average_precision;
+use metrics::{FrameGroup, ThresholdRow, threshold_scan};
+use ndarray::{Array2, Axis};
+use radio_io::FrameId;
+use rank_gbdt::rank_features;
+
+use crate::anomaly_scores::select;
+use crate::run_config::Table4Config;
+use crate::sky_split::{Side, SkySplit};
+
+/// What is known of every frame of a survey, for judging scores.
+pub struct Judge<'a> {
+    config: &'a Table4Config,
+    ids: Vec<FrameId>,
+    groups: Vec<Option<FrameGroup>>,
+    interesting: Vec<bool>,
+    /// For each half: the side of every frame.
+    halves: [Vec<Side>; 2],
+}
+
+/// Scores of a feature set on the half of the sky its choices did not see.
+pub struct HeldOut {
+    /// Counts of both halves, each at its own threshold (the mean of the two is stated).
+    pub row: ThresholdRow,
+    /// Score of every frame from the forest chosen on the other half.
+    pub scores: Vec<f64>,
+    /// Features and forest of each half, in words.
+    pub choices: [String; 2],
+}
+
+struct Choice {
+    columns: Vec<usize>,
+    forest: ForestConfig,
+    threshold: f64,
+}
+
+/// Draws of sky blocks until both halves hold all kinds of frames.
+const DRAWS: u64 = 100;
+
+impl<'a> Judge<'a> {
+    /// Deals the sky to two halves. `None` if no deal leaves peculiar and interesting frames on both.
+    pub fn new(
+        config: &'a Table4Config,
+        ids: Vec<FrameId>,
+        groups: Vec<Option<FrameGroup>>,
+        interesting: Vec<bool>,
+    ) -> Option<Self> {
+        let split = SkySplit { fraction: 0.5, block_px: config.half_block_px };
+        let usable = |sides: &[Side]| {
+            let holds = |side, kind: &dyn Fn(usize) -> bool| (0..ids.len()).any(|i| sides[i] == side && kind(i));
+            [Side::Train, Side::HeldOut].into_iter().all(|side| {
+                holds(side, &|i| groups[i] == Some(FrameGroup::Peculiar))
+                    && holds(side, &|i| groups[i].is_some() && interesting[i])
+                    && holds(side, &|i| groups[i].is_some() && !interesting[i])
+            })
+        };
+        let halves = (0..DRAWS)
+            .map(|draw| split.halves(&ids, config.seed.wrapping_add(draw << 32)))
+            .find(|halves| halves.iter().all(|sides| usable(sides)))?;
+        Some(Self { config, ids, groups, interesting, halves })
+    }
+
+    /// On which half each frame is judged: 0 or 1.
+    pub fn half(&self, frame: usize) -> usize {
+        usize::from(self.halves[0][frame] != Side::HeldOut)
+    }
+
+    /// Groups of all frames.
+    pub fn groups(&self) -> &[Option<FrameGroup>] {
+        &self.groups
+    }
+
+    /// Chooses on each half, judges on the other.
+    ///
+    /// # Errors
+    /// If a feature is not finite, or there are too few rows.
+    pub fn held_out(&self, features: &Array2<f32>) -> Result<HeldOut> {
+        let mut scores = vec![f64::NAN; features.nrows()];
+        let (mut counts, mut threshold) = ([0; 3], 0.0);
+        let mut choices = [String::new(), String::new()];
+        for (half, sides) in self.halves.iter().enumerate() {
+            let choice = self.choose(features, sides)?;
+            let columns = select(features, &choice.columns);
+            let forest = IsolationForest::fit(columns.view(), &choice.forest)?;
+            let all = forest.scores(columns.view())?;
+            for (i, side) in sides.iter().enumerate().filter(|(_, side)| **side == Side::HeldOut) {
+                debug_assert_eq!(*side, Side::HeldOut);
+                scores[i] = all[i];
+                if all[i] > choice.threshold {
+                    match self.groups[i] {
+                        Some(FrameGroup::Peculiar) => counts[0] += 1,
+                        Some(FrameGroup::Complex) => counts[1] += 1,
+                        Some(FrameGroup::Ordinary) => counts[2] += 1,
+                        None => {}
+                    }
+                }
+            }
+            threshold += choice.threshold / 2.0;
+            choices[half] = format!("{} features, {} rows a tree", choice.columns.len(), forest.samples_per_tree());
+        }
+        let peculiar = self.groups.iter().filter(|g| **g == Some(FrameGroup::Peculiar)).count();
+        Ok(HeldOut { row: ThresholdRow::from_counts(threshold, peculiar, counts), scores, choices })
+    }
+
+    /// Ranking, number of features, forest and threshold that do best on the training side.
+    fn choose(&self, features: &Array2<f32>, sides: &[Side]) -> Result<Choice> {
+        let train: Vec<Option<FrameGroup>> =
+            self.groups.iter().zip(sides).map(|(group, side)| group.filter(|_| *side == Side::Train)).collect();
+        let columns = features.ncols();
+        let most = self.config.top_k.iter().copied().max().unwrap_or(0);
+        let candidates: Vec<Vec<usize>> = if columns > most {
+            let order = self.ranking(features, &train)?;
+            self.config.top_k.iter().map(|&k| order[..k.min(columns)].to_vec()).collect()
+        } else {
+            vec![(0..columns).collect()]
+        };
+        let mut chosen: Option<((bool, f64), Choice)> = None;
+        for columns in candidates {
+            let points = grid_search(
+                select(features, &columns).view(),
+                &train,
+                &self.config.forests,
+                self.config.seed,
+                |_, _| (),
+            )?;
+            let Some(point) = best(&points) else { continue };
+            let merit = (point.crossing.crosses(), point.merit());
+            if chosen.as_ref().is_none_or(|(so_far, _)| merit > *so_far) {
+                let (forest, threshold) = (point.config, point.crossing.row().threshold);
+                chosen = Some((merit, Choice { columns, forest, threshold }));
+            }
+        }
+        chosen.map(|(_, choice)| choice).context("the grid of forests is empty")
+    }
+
+    /// Features by importance, from the training side alone; a fifth of its blocks is held out for early stopping.
+    fn ranking(&self, features: &Array2<f32>, train: &[Option<FrameGroup>]) -> Result<Vec<usize>> {
+        let rows: Vec<usize> = (0..train.len()).filter(|&i| train[i].is_some()).collect();
+        let ids: Vec<FrameId> = rows.iter().map(|&i| self.ids[i].clone()).collect();
+        let mut reason = None;
+        for draw in 0..DRAWS {
+            let sides = self.config.hold_out.sides(&ids, self.config.seed.wrapping_add(draw << 32));
+            let kept: Vec<usize> = (0..rows.len()).filter(|&k| sides[k] != Side::Border).collect();
+            let places: Vec<usize> = kept.iter().map(|&k| rows[k]).collect();
+            let interesting: Vec<bool> = places.iter().map(|&i| self.interesting[i]).collect();
+            let held: Vec<bool> = kept.iter().map(|&k| sides[k] == Side::HeldOut).collect();
+            let table = features.select(Axis(0), &places);
+            match rank_features(table.view(), &interesting, &held, &self.config.ranking) {
+                Ok(ranking) => return Ok(ranking.order),
+                Err(error) => reason = Some(error),
+            }
+        }
+        Err(reason.map_or_else(|| anyhow::anyhow!("no draw of sky blocks"), Into::into))
+            .context("ranking on one half of the sky")
+    }
+
+    /// Average precision of the peculiar frames among the peculiar and the complex ones, the mean of the two halves
+    /// weighted by their peculiar frames. `rows` may repeat frames (a resample). `None` where a half has no peculiar frame.
+    pub fn precision_among_complex(&self, scores: &[f64], rows: &[usize]) -> Option<f64> {
+        let mut sum = (0.0, 0.0);
+        for half in 0..2 {
+            let of_half: Vec<usize> =
+                rows.iter().copied().filter(|&i| self.half(i) == half && is_contender(self.groups[i])).collect();
+            let truth: Vec<bool> = of_half.iter().map(|&i| self.groups[i] == Some(FrameGroup::Peculiar)).collect();
+            let weight = truth.iter().filter(|t| **t).count() as f64;
+            if weight > 0.0 {
+                let of_half: Vec<f64> = of_half.iter().map(|&i| scores[i]).collect();
+                sum = (sum.0 + weight * average_precision(&truth, &of_half).ok()?, sum.1 + weight);
+            }
+        }
+        (sum.1 > 0.0).then(|| sum.0 / sum.1)
+    }
+
+    /// Groups of frames that show the same sky, for the bootstrap: overlapping peculiar frames are one object, the others
+    /// go by blocks of two frame sides.
+    pub fn objects(&self) -> Vec<usize> {
+        let mut parent: Vec<usize> = (0..self.ids.len()).collect();
+        let peculiar: Vec<usize> =
+            (0..self.ids.len()).filter(|&i| self.groups[i] == Some(FrameGroup::Peculiar)).collect();
+        for (n, &a) in peculiar.iter().enumerate() {
+            for &b in &peculiar[..n] {
+                let (one, other) = (&self.ids[a], &self.ids[b]);
+                let near = |x: u32, y: u32| x.abs_diff(y) < one.size;
+                if one.mosaic == other.mosaic && near(one.row, other.row) && near(one.col, other.col) {
+                    let (a, b) = (root(&mut parent, a), root(&mut parent, b));
+                    parent[a.max(b)] = a.min(b);
+                }
+            }
+        }
+        let mut blocks: BTreeMap<(String, u32, u32), usize> = BTreeMap::new();
+        (0..self.ids.len())
+            .map(|i| {
+                if self.groups[i] == Some(FrameGroup::Peculiar) {
+                    return root(&mut parent, i);
+                }
+                let id = &self.ids[i];
+                let side = 2 * id.size;
+                *blocks.entry((id.mosaic.clone(), id.row / side, id.col / side)).or_insert(i)
+            })
+            .collect()
+    }
+
+    /// The scan over all held-out frames, for figures.
+    ///
+    /// # Errors
+    /// If there is no peculiar frame.
+    pub fn scan(&self, scores: &[f64]) -> Result<Vec<ThresholdRow>> {
+        Ok(threshold_scan(scores, &self.groups, self.config.forests.threshold_step)?)
+    }
+}
+
+/// Peculiar or complex: the frames between which telling apart is hard.
+pub fn is_contender(group: Option<FrameGroup>) -> bool {
+    matches!(group, Some(FrameGroup::Peculiar | FrameGroup::Complex))
+}
+
+fn root(parent: &mut [usize], mut i: usize) -> usize {
+    while parent[i] != i {
+        parent[i] = parent[parent[i]];
+        i = parent[i];
+    }
+    i
+}
