@@ -106,6 +106,13 @@ impl SurveyFrames {
         self.labels.is_some()
     }
 
+    /// Whether each frame is labelled EXTENDED, DIFFUSE or DIFFUSE-LARGE: what the ranking learns to tell (reference-facts E5).
+    pub fn interesting(&self) -> Vec<bool> {
+        let extended = [FrameLabel::Extended, FrameLabel::Diffuse, FrameLabel::DiffuseLarge];
+        let is_interesting = |i| self.labels(i).unwrap_or_default().iter().any(|label| extended.contains(label));
+        (0..self.kept.len()).map(is_interesting).collect()
+    }
+
     /// Group of every frame in Table 4; `None` if it was not labelled.
     pub fn groups(&self) -> Vec<Option<FrameGroup>> {
         let group = |labels: &[FrameLabel]| {

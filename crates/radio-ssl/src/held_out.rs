@@ -9,8 +9,8 @@ use anomaly_iforest::grid::{best, grid_search};
 use anomaly_iforest::{ForestConfig, IsolationForest};
 use anyhow::{Context, Result};
 use metrics::curves::average_precision;
-use metrics::{FrameGroup, ThresholdRow, threshold_scan};
-use ndarray::{Array2, Axis};
+use metrics::{FrameGroup, ThresholdRow, crossing, threshold_scan};
+use ndarray::{Array2, ArrayView1, Axis};
 use radio_io::FrameId;
 use rank_gbdt::rank_features;
 
@@ -34,8 +34,10 @@ pub struct HeldOut {
     pub row: ThresholdRow,
     /// Score of every frame from the forest chosen on the other half.
     pub scores: Vec<f64>,
+    /// Whether the frame lies above the threshold chosen on the other half.
+    pub selected: Vec<bool>,
     /// Features and forest of each half, in words.
-    pub choices: [String; 2],
+    pub choices: Vec<String>,
 }
 
 struct Choice {
@@ -85,37 +87,66 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// If a feature is not finite, or there are too few rows.
     pub fn held_out(&self, features: &Array2<f32>) -> Result<HeldOut> {
-        let mut scores = vec![f64::NAN; features.nrows()];
-        let (mut counts, mut threshold) = ([0; 3], 0.0);
-        let mut choices = [String::new(), String::new()];
-        for (half, sides) in self.halves.iter().enumerate() {
+        let mut judged = Vec::new();
+        for sides in &self.halves {
             let choice = self.choose(features, sides)?;
             let columns = select(features, &choice.columns);
             let forest = IsolationForest::fit(columns.view(), &choice.forest)?;
-            let all = forest.scores(columns.view())?;
-            for (i, side) in sides.iter().enumerate().filter(|(_, side)| **side == Side::HeldOut) {
-                debug_assert_eq!(*side, Side::HeldOut);
-                scores[i] = all[i];
-                if all[i] > choice.threshold {
-                    match self.groups[i] {
-                        Some(FrameGroup::Peculiar) => counts[0] += 1,
-                        Some(FrameGroup::Complex) => counts[1] += 1,
-                        Some(FrameGroup::Ordinary) => counts[2] += 1,
-                        None => {}
-                    }
-                }
+            let words = format!("{} features, {} rows a tree", choice.columns.len(), forest.samples_per_tree());
+            judged.push((forest.scores(columns.view())?, choice.threshold, words));
+        }
+        Ok(self.join(judged))
+    }
+
+    /// The same for a single number that is the score itself, larger being stranger: only the threshold is chosen.
+    ///
+    /// # Errors
+    /// If there is no peculiar frame on a half.
+    pub fn held_out_score(&self, numbers: ArrayView1<f32>) -> Result<HeldOut> {
+        // Ranks spread the numbers evenly over 0..1, so that the steps of the threshold scan suit any unit.
+        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]).then(a.cmp(&b)));
+        let mut scores = vec![0.0; numbers.len()];
+        let mut rank = 0;
+        for (place, &i) in order.iter().enumerate() {
+            if place > 0 && numbers[i] > numbers[order[place - 1]] {
+                rank = place; // equal numbers share a rank
             }
-            threshold += choice.threshold / 2.0;
-            choices[half] = format!("{} features, {} rows a tree", choice.columns.len(), forest.samples_per_tree());
+            scores[i] = rank as f64 / numbers.len() as f64;
+        }
+        let mut judged = Vec::new();
+        for sides in &self.halves {
+            let scan = threshold_scan(&scores, &self.training_groups(sides), self.config.forests.threshold_step)?;
+            judged.push((scores.clone(), crossing(&scan)?.row().threshold, "the number itself".to_owned()));
+        }
+        Ok(self.join(judged))
+    }
+
+    /// Puts the two halves together; `judged` holds, for each, scores of all frames, threshold, and words.
+    fn join(&self, judged: Vec<(Vec<f64>, f64, String)>) -> HeldOut {
+        let frames = self.ids.len();
+        let (mut scores, mut selected, mut counts) = (vec![f64::NAN; frames], vec![false; frames], [0; 3]);
+        for i in 0..frames {
+            let (of_half, threshold, _) = &judged[self.half(i)];
+            scores[i] = of_half[i];
+            selected[i] = of_half[i] > *threshold;
+            if let (true, Some(group)) = (selected[i], self.groups[i]) {
+                counts[group as usize] += 1;
+            }
         }
         let peculiar = self.groups.iter().filter(|g| **g == Some(FrameGroup::Peculiar)).count();
-        Ok(HeldOut { row: ThresholdRow::from_counts(threshold, peculiar, counts), scores, choices })
+        let threshold = judged.iter().map(|(_, threshold, _)| threshold).sum::<f64>() / judged.len() as f64;
+        let row = ThresholdRow::from_counts(threshold, peculiar, counts);
+        HeldOut { row, scores, selected, choices: judged.into_iter().map(|(_, _, words)| words).collect() }
+    }
+
+    fn training_groups(&self, sides: &[Side]) -> Vec<Option<FrameGroup>> {
+        self.groups.iter().zip(sides).map(|(group, side)| group.filter(|_| *side == Side::Train)).collect()
     }
 
     /// Ranking, number of features, forest and threshold that do best on the training side.
     fn choose(&self, features: &Array2<f32>, sides: &[Side]) -> Result<Choice> {
-        let train: Vec<Option<FrameGroup>> =
-            self.groups.iter().zip(sides).map(|(group, side)| group.filter(|_| *side == Side::Train)).collect();
+        let train = self.training_groups(sides);
         let columns = features.ncols();
         let most = self.config.top_k.iter().copied().max().unwrap_or(0);
         let candidates: Vec<Vec<usize>> = if columns > most {

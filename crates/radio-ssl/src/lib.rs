@@ -17,6 +17,10 @@ pub mod frames;
 
 pub mod held_out;
 
+pub mod comparison;
+
+pub mod baselines;
+
 pub mod sky_split;
 
 pub mod report;

@@ -60,6 +60,11 @@ impl RunFolder {
         self.0.join("features.parquet")
     }
 
+    /// Features of a baseline.
+    pub fn baseline(&self, name: &str) -> PathBuf {
+        self.0.join("baselines").join(format!("{}.parquet", name.replace(' ', "-")))
+    }
+
     /// The ranking of the features.
     pub fn ranking(&self) -> PathBuf {
         self.0.join("ranking.json")
@@ -254,15 +259,12 @@ pub fn rank(
     seed: u64,
     folder: &RunFolder,
 ) -> Result<Ranking> {
-    use radio_io::FrameLabel::{Diffuse, DiffuseLarge, Extended};
     let path = folder.ranking();
     if path.exists() {
         return Ok(Ranking::load(&path)?);
     }
     let stage = Stage::start("ranking the features");
-    let is_interesting = |i: usize| {
-        frames.labels(i).unwrap_or_default().iter().any(|label| [Extended, Diffuse, DiffuseLarge].contains(label))
-    };
+    let is_interesting = frames.interesting();
     let ids = frames.ids()?;
     // In a small survey a draw of blocks may hold no interesting frame: draw again, in an order that is part of the seed.
     let mut drawn = None;
@@ -272,7 +274,7 @@ pub fn rank(
             .filter(|&i| frames.labels(i).is_some() && sides[i] != Side::Border)
             .map(|i| (i, sides[i] == Side::HeldOut))
             .unzip();
-        let interesting: Vec<bool> = labelled.iter().map(|&i| is_interesting(i)).collect();
+        let interesting: Vec<bool> = labelled.iter().map(|&i| is_interesting[i]).collect();
         let has = |side: bool, class: bool| held.iter().zip(&interesting).any(|(h, c)| (*h, *c) == (side, class));
         let balanced = [(false, false), (false, true), (true, false), (true, true)].iter().all(|&(h, c)| has(h, c));
         drawn = Some((labelled, held, interesting));

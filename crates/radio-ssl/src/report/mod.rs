@@ -20,6 +20,7 @@ pub mod curve;
 pub mod error;
 pub mod from_metrics;
 mod glyphs;
+pub mod held_out_table;
 pub mod page;
 pub mod sky_position;
 pub mod sky_tile;
@@ -30,6 +31,7 @@ pub(crate) mod tests;
 pub use axes::Style;
 pub use error::ReportError;
 pub use from_metrics::published_table4;
+pub use held_out_table::{HeldOutRow, held_out_text};
 pub use table::table4_text;
 
 /// The note every report on a simulated sky carries.
@@ -52,6 +54,8 @@ pub struct Table4Report {
     pub published: Vec<Table4Row>,
     /// Rows of simpler scores (pixel complexity, rms, …), shown below.
     pub baselines: Vec<Table4Row>,
+    /// Learned features and baselines judged on held-out sky; the first row is compared with each of the others.
+    pub held_out: Vec<HeldOutRow>,
     /// Pre-training loss, one point per step or per epoch, in order.
     pub losses: Vec<LossPoint>,
     /// Loss of an encoder that tells no cutouts apart, ln(2N − 1) nats for a batch of N cutouts; drawn as a line.
@@ -231,6 +235,8 @@ pub struct ReportPaths {
     pub csv: Option<PathBuf>,
     /// `table4.md`.
     pub markdown: Option<PathBuf>,
+    /// `held-out.csv`.
+    pub held_out: Option<PathBuf>,
     /// `loss.svg`.
     pub loss: Option<PathBuf>,
     /// `scan-<features>.svg`, one for each scan.
@@ -253,9 +259,13 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
     };
     let mut paths = ReportPaths::default();
     if table::has_table(report) {
-        paths.text = Some(write("table4.txt", table4_text(report).as_bytes())?);
+        let text = table4_text(report) + "\n" + &held_out_text(&report.held_out);
+        paths.text = Some(write("table4.txt", text.as_bytes())?);
         paths.csv = Some(write("table4.csv", table::table4_csv(report).as_bytes())?);
         paths.markdown = Some(write("table4.md", table::table4_markdown(report).as_bytes())?);
+    }
+    if !report.held_out.is_empty() {
+        paths.held_out = Some(write("held-out.csv", held_out_table::held_out_csv(&report.held_out).as_bytes())?);
     }
     if let Some(svg) = curve::loss_svg(report, Style::Standalone) {
         paths.loss = Some(write("loss.svg", svg.as_bytes())?);

@@ -4,6 +4,7 @@
 
 use super::axes::{PLOT_CSS, Style, short};
 use super::curve::{loss_svg, scan_svg};
+use super::held_out_table::held_out_section;
 use super::sky_position::sexagesimal;
 use super::sky_tile::{encode_png, sky_tile};
 use super::table::{LEGEND, RowOrigin, counts, has_table, interleaved, percent, percent_interval, three_digits};
@@ -35,6 +36,7 @@ pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
     if has_table(report) {
         page.push_str(&format!("<h2>Table 4</h2>\n{}", table(report)));
     }
+    page.push_str(&held_out_section(&report.held_out));
     for gallery in &report.galleries {
         page.push_str(&gallery_section(gallery)?);
     }

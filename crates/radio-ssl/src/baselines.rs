@@ -1,0 +1,157 @@
+//! The simpler descriptions every learned feature has to beat, on the same frames.
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use frame_features::{
+    ComplexityConfig, PixelConfig, PixelPca, RingConfig, flux_statistics, gzip_complexity, pixel_row, ring_features,
+};
+use ndarray::{Array2, Axis};
+use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_io::FeatureTable;
+use radio_tensor::resnet::ResNet;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use ssl_simclr::{Encoder, SimClrConfig};
+
+use crate::frames::SurveyFrames;
+use crate::interrupt::{self, Interrupted};
+use crate::progress::Stage;
+use crate::stages::{RunFolder, feature_table};
+
+/// Principal components of the pixels that are kept.
+const COMPONENTS: usize = 32;
+/// Batches an untrained encoder sees, so that its batch norms know the data (no weight is changed).
+const WARM_BATCHES: usize = 16;
+/// Frames worked on between two looks at the keyboard.
+const CHUNK: usize = 256;
+
+/// A way to describe a frame without training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// The encoder with its first, random weights; batch-norm statistics of the data.
+    RandomWeights,
+    /// Mean, maximum, spread and m = 1, 2, 4 moments in rings, on the three stretched channels at full resolution.
+    Rings,
+    /// Noise, flux, islands, percentiles of S/N.
+    FluxStatistics,
+    /// Principal components of the stretched pixels, 32 × 32.
+    PixelPca,
+    /// Size of the compressed picture: one number, larger is stranger (Segal et al. 2023).
+    GzipComplexity,
+}
+
+impl Baseline {
+    /// All of them, in the order of the tables.
+    pub const ALL: [Self; 5] =
+        [Self::RandomWeights, Self::Rings, Self::FluxStatistics, Self::PixelPca, Self::GzipComplexity];
+
+    /// Name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RandomWeights => "random weights",
+            Self::Rings => "ring features",
+            Self::FluxStatistics => "flux statistics",
+            Self::PixelPca => "pixel PCA",
+            Self::GzipComplexity => "gzip complexity",
+        }
+    }
+
+    /// Whether its single number is the anomaly score itself.
+    pub fn is_score(self) -> bool {
+        self == Self::GzipComplexity
+    }
+
+    /// Its features for every frame, from the file in the run folder or computed.
+    ///
+    /// # Errors
+    /// If a frame cannot be described, the table cannot be written, or the user interrupts.
+    pub fn features(self, frames: &Arc<SurveyFrames>, config: &SimClrConfig, folder: &RunFolder) -> Result<Array2<f32>> {
+        let path = folder.baseline(self.name());
+        if path.exists() {
+            return Ok(FeatureTable::read_parquet(&path)?.features);
+        }
+        let mut stage = Stage::start(self.name());
+        let total = frames.len() as u64;
+        let features = match self {
+            Self::RandomWeights => {
+                let encoder = untrained(frames, config)?;
+                feature_table(frames, &encoder, |done| stage.at(done as u64, total, "frames"))?.features
+            }
+            _ => self.of_frames(frames, config, |done| stage.at(done as u64, total, "frames"))?,
+        };
+        let ids = frames.ids()?;
+        let blank = vec![f64::NAN; ids.len()];
+        let table = FeatureTable {
+            ids: ids.iter().map(ToString::to_string).collect(),
+            ra_deg: blank.clone(),
+            dec_deg: blank,
+            rms_jy_beam: vec![f32::NAN; ids.len()],
+            blank_fraction: vec![0.0; ids.len()],
+            features,
+            metadata: Default::default(),
+        };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        table.write_parquet(&path)?;
+        stage.end(&format!("{} features", table.features.ncols()));
+        Ok(table.features)
+    }
+
+    fn of_frames(self, frames: &SurveyFrames, config: &SimClrConfig, mut progress: impl FnMut(usize)) -> Result<Array2<f32>> {
+        // Full resolution: the hand-made features need not shrink a frame to the encoder's input.
+        let recipe = Recipe { size: frames.set().frame_size(), ..config.recipe.clone() };
+        let rings = RingConfig::sixteen_rings();
+        let complexity = ComplexityConfig::two_scales();
+        let pixels = PixelConfig::thirty_two();
+        let describe = |i: usize| -> Result<Vec<f32>> {
+            let cutout = frames.cutout(i)?.pixels;
+            let channels = || recipe.channels(cutout.view());
+            let describe = || -> Result<Vec<f32>> {
+                Ok(match self {
+                    Self::Rings => ring_features(channels()?.view(), &rings)?,
+                    Self::FluxStatistics => flux_statistics(cutout.view())?,
+                    Self::PixelPca => pixel_row(channels()?.view(), &pixels)?,
+                    _ => gzip_complexity(channels()?.view(), &complexity)?,
+                })
+            };
+            describe().with_context(|| format!("{} of frame {}", self.name(), frames.id(i).map_or(String::new(), |id| id.to_string())))
+        };
+        let mut rows: Vec<Vec<f32>> = Vec::with_capacity(frames.len());
+        while rows.len() < frames.len() {
+            let end = (rows.len() + CHUNK).min(frames.len());
+            let chunk: Result<Vec<Vec<f32>>> = (rows.len()..end).into_par_iter().map(describe).collect();
+            rows.extend(chunk?);
+            progress(rows.len());
+            if interrupt::requested() {
+                bail!(Interrupted);
+            }
+        }
+        let width = rows.first().map_or(0, Vec::len);
+        let table = Array2::from_shape_vec((rows.len(), width), rows.concat()).context("rows of one length")?;
+        Ok(match self {
+            Self::PixelPca => {
+                let k = COMPONENTS.min(width).min(table.nrows());
+                PixelPca::fit(table.view(), k, config.seed)?.transform(table.view())?
+            }
+            Self::GzipComplexity => table.select(Axis(1), &[0]),
+            _ => table,
+        })
+    }
+}
+
+/// The encoder as it was before its first step, with batch-norm statistics of the data.
+fn untrained(frames: &Arc<SurveyFrames>, config: &SimClrConfig) -> Result<Encoder> {
+    let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(config.seed));
+    let loader = ViewLoader::new(frames.clone(), config.recipe.clone(), Augmenter { steps: Vec::new() }, config.seed);
+    let order = loader.epoch_order(0, frames.len());
+    for batch in order.chunks(config.batch_size).take(WARM_BATCHES) {
+        let channels = loader.channels_batch(batch)?;
+        let shape = channels.dim();
+        let (values, _) = channels.into_raw_vec_and_offset();
+        trunk.forward(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+    }
+    Ok(Encoder::new(trunk, config.recipe.clone()))
+}
