@@ -1,4 +1,5 @@
 //! How many cutouts a second does each augmenter take, and how many the whole chain, on one thread?
+#![allow(clippy::expect_used)] // a bench that cannot be set up may stop
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array2, Array3};
 use radio_augment::{AugmentStep, Augmenter, BlankRule, Recipe};

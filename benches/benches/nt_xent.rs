@@ -1,4 +1,5 @@
 //! How many pairs a second does NT-Xent contrast, forward and backward?
+#![allow(clippy::expect_used)] // a bench that cannot be set up may stop
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,5 @@
 //! How many images a second does the ResNet-18 trunk train on (forward and backward), and embed?
+#![allow(clippy::expect_used)] // a bench that cannot be set up may stop
 use candle_core::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};

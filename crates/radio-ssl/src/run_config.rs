@@ -42,7 +42,7 @@ impl Preset {
 #[serde(rename_all = "lowercase")]
 pub enum SkyConfig {
     /// A simulated survey, made by the run itself.
-    Simulated(SimConfig),
+    Simulated(Box<SimConfig>),
     /// Mosaics on disk.
     Survey(Survey),
 }
@@ -88,7 +88,7 @@ impl Table4Config {
             seed,
             checkpoint_sha256: None,
             top_k: vec![2, 5, 10, 15],
-            sky: SkyConfig::Simulated(SimConfig::emu_pilot(tier, seed)),
+            sky: SkyConfig::Simulated(Box::new(SimConfig::emu_pilot(tier, seed))),
             simclr,
             half_block_px: if preset == Preset::Smoke { 512 } else { 2048 },
             hold_out: SkySplit { fraction: 0.2, block_px: if preset == Preset::Smoke { 512 } else { 1024 } },
@@ -123,10 +123,8 @@ impl Table4Config {
         let ours = self.to_toml()?;
         if !path.exists() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            return Ok(atomic_file::write_atomically(&path, |file| {
-                std::io::Write::write_all(file, ours.as_bytes())
-            })
-            .with_context(|| format!("cannot write {}", path.display()))?);
+            return atomic_file::write_atomically(&path, |file| std::io::Write::write_all(file, ours.as_bytes()))
+                .with_context(|| format!("cannot write {}", path.display()));
         }
         let theirs = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if ours == theirs {

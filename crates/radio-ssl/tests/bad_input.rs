@@ -1,4 +1,6 @@
 //! What a user gets who hands `reproduce-table4` something unusable: an error that names file, key, found and expected.
+#![allow(clippy::unwrap_used)] // a failed set-up is a failed test
+
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;

@@ -78,7 +78,7 @@ pub(crate) fn example_report() -> Table4Report {
         });
         ThresholdScan { features: features.to_string(), points: points.collect() }
     };
-    let losses = (0..1200).map(|step| {
+    let losses = (0..1200i32).map(|step| {
         let epoch = f64::from(step) / 100.0;
         let wobble = 0.25 * f64::from(hash_noise(step as usize, 0, 3));
         LossPoint {
@@ -118,6 +118,7 @@ pub(crate) fn example_report() -> Table4Report {
         rows,
         published: published_table4(),
         baselines: vec![complexity],
+        held_out: Vec::new(),
         losses: losses.collect(),
         chance_loss: Some(127f64.ln()),
         scans: vec![scan("top2", 0.645, 0.56), scan("top5", 0.69, 0.618), scan("top10", 0.665, 0.59), scan("top15", 0.625, 0.577)],
