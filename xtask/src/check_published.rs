@@ -3,7 +3,9 @@ use anyhow::{Result, bail};
 
 /// Builds, for each published row, scores and labels with the counts that give it, and lets the scan find threshold and row.
 pub fn check_published() -> Result<()> {
-    println!("features  threshold      R %     P %  P+complex  C complex  C ordinary   selected (peculiar, complex, ordinary)");
+    println!(
+        "features  threshold      R %     P %  P+complex  C complex  C ordinary   selected (peculiar, complex, ordinary)"
+    );
     let checks = metrics::check_published()?;
     let mut wrong = 0;
     for check in &checks {
@@ -24,7 +26,10 @@ pub fn check_published() -> Result<()> {
             row.ordinary
         );
         for difference in &check.differences {
-            println!("          differs: {}: printed {}, found {:?}", difference.column, difference.printed, difference.found);
+            println!(
+                "          differs: {}: printed {}, found {:?}",
+                difference.column, difference.printed, difference.found
+            );
             wrong += 1;
         }
     }

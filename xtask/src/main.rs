@@ -89,7 +89,8 @@ fn run(task: Task) -> Result<()> {
         Task::Test => cargo(&["test", "--workspace"]),
         Task::Golden => {
             for variable in ["RADIO_SSL_GOLDEN", "RADIO_SSL_DATA"] {
-                std::env::var_os(variable).with_context(|| format!("set {variable} to the folder of the reference values"))?;
+                std::env::var_os(variable)
+                    .with_context(|| format!("set {variable} to the folder of the reference values"))?;
             }
             cargo(&["test", "--workspace", "--", "--ignored"])
         }

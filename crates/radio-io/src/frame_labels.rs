@@ -80,30 +80,6 @@ impl FromStr for FrameLabel {
     }
 }
 
-/// The groups of the paper's Table 4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FrameGroup {
-    /// Labelled PECULIAR, whatever else.
-    Peculiar,
-    /// Not peculiar, and any of EXTENDED, RADIO-GALAXY, DIFFUSE, DIFFUSE-LARGE.
-    Complex,
-    /// Every other labelled frame.
-    Ordinary,
-}
-
-/// The group of a labelled frame (reference-facts G3 and I15). A frame without labels has no group: leave it out.
-pub fn group(labels: &[FrameLabel]) -> FrameGroup {
-    use FrameLabel::{Diffuse, DiffuseLarge, Extended, Peculiar, RadioGalaxy};
-    let is_complex = |label: &FrameLabel| matches!(label, Extended | RadioGalaxy | Diffuse | DiffuseLarge);
-    if labels.contains(&Peculiar) {
-        FrameGroup::Peculiar
-    } else if labels.iter().any(is_complex) {
-        FrameGroup::Complex
-    } else {
-        FrameGroup::Ordinary
-    }
-}
-
 /// The labels of some frames.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FrameLabels {

@@ -24,7 +24,6 @@
 //! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
 //! tells where a pixel lies on the sky.
 
-pub use atomic_file;
 pub mod beam;
 pub mod card;
 pub mod celestial;
@@ -53,7 +52,7 @@ pub use cutout::{Cutout, write_cutout};
 pub use error::{Error, FitsError};
 pub use feature_table::FeatureTable;
 pub use frame_grid::{EdgePolicy, FrameGrid, FrameId, FramePosition, frame_grid};
-pub use frame_labels::{FrameGroup, FrameLabel, FrameLabels, group};
+pub use frame_labels::{FrameLabel, FrameLabels};
 pub use frame_set::{FrameSet, LeftOut, SurveyMosaic};
 pub use gray_png::{read_png, write_gray_png};
 pub use header::Header;

@@ -4,8 +4,8 @@ use std::{error::Error as StdError, fs, path::Path};
 
 use ndarray::{Array2, s};
 use radio_io::{
-    EdgePolicy, Error, FitsError, FrameGrid, FrameGroup, FrameId, FrameLabel, FrameLabels, FrameSet, LeftOut, Survey,
-    SurveyMosaic, Wcs, group, write_image,
+    EdgePolicy, Error, FitsError, FrameGrid, FrameId, FrameLabel, FrameLabels, FrameSet, LeftOut, Survey, SurveyMosaic,
+    Wcs, write_image,
 };
 
 type Test = Result<(), Box<dyn StdError>>;
@@ -189,18 +189,8 @@ fn label_files_with_mistakes_are_refused() -> Test {
     Ok(())
 }
 
-/// Reference-facts G3 and I15.
 #[test]
-fn groups_follow_the_paper() {
-    use FrameLabel::{Artefact, Compact, Diffuse, DiffuseLarge, Extended, Peculiar, RadioGalaxy};
-    assert_eq!(group(&[Extended, Peculiar]), FrameGroup::Peculiar);
-    for label in [Extended, RadioGalaxy, Diffuse, DiffuseLarge] {
-        assert_eq!(group(&[Compact, label]), FrameGroup::Complex, "{label}");
-    }
-    let ordinary: Vec<FrameLabel> =
-        FrameLabel::ALL.into_iter().filter(|&label| group(&[label]) == FrameGroup::Ordinary).collect();
-    use FrameLabel::{Background, Filament, Mosaicking};
-    assert_eq!(ordinary, [Background, Compact, Filament, Artefact, Mosaicking]);
+fn labels_survive_their_text_form() {
     for label in FrameLabel::ALL {
         assert_eq!(label.to_string().parse(), Ok(label));
     }

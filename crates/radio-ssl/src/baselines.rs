@@ -67,7 +67,12 @@ impl Baseline {
     ///
     /// # Errors
     /// If a frame cannot be described, the table cannot be written, or the user interrupts.
-    pub fn features(self, frames: &Arc<SurveyFrames>, config: &SimClrConfig, folder: &RunFolder) -> Result<Array2<f32>> {
+    pub fn features(
+        self,
+        frames: &Arc<SurveyFrames>,
+        config: &SimClrConfig,
+        folder: &RunFolder,
+    ) -> Result<Array2<f32>> {
         let path = folder.baseline(self.name());
         if path.exists() {
             return Ok(FeatureTable::read_parquet(&path)?.features);
@@ -100,7 +105,12 @@ impl Baseline {
         Ok(table.features)
     }
 
-    fn of_frames(self, frames: &SurveyFrames, config: &SimClrConfig, mut progress: impl FnMut(usize)) -> Result<Array2<f32>> {
+    fn of_frames(
+        self,
+        frames: &SurveyFrames,
+        config: &SimClrConfig,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Array2<f32>> {
         // Full resolution: the hand-made features need not shrink a frame to the encoder's input.
         let recipe = Recipe { size: frames.set().frame_size(), ..config.recipe.clone() };
         let rings = RingConfig::sixteen_rings();
@@ -117,7 +127,9 @@ impl Baseline {
                     _ => gzip_complexity(channels()?.view(), &complexity)?,
                 })
             };
-            describe().with_context(|| format!("{} of frame {}", self.name(), frames.id(i).map_or(String::new(), |id| id.to_string())))
+            describe().with_context(|| {
+                format!("{} of frame {}", self.name(), frames.id(i).map_or(String::new(), |id| id.to_string()))
+            })
         };
         let mut rows: Vec<Vec<f32>> = Vec::with_capacity(frames.len());
         while rows.len() < frames.len() {

@@ -31,11 +31,20 @@ pub struct Contender {
 ///
 /// # Errors
 /// If a feature is not finite, or there are too few rows.
-pub fn compare(judge: &Judge, contenders: &[Contender], seed: u64, mut progress: impl FnMut(usize, &str)) -> Result<Vec<HeldOutRow>> {
+pub fn compare(
+    judge: &Judge,
+    contenders: &[Contender],
+    seed: u64,
+    mut progress: impl FnMut(usize, &str),
+) -> Result<Vec<HeldOutRow>> {
     let mut judged = Vec::new();
     for (place, contender) in contenders.iter().enumerate() {
         progress(place, &contender.name);
-        judged.push(if contender.is_score { judge.held_out_score(contender.features.column(0))? } else { judge.held_out(&contender.features)? });
+        judged.push(if contender.is_score {
+            judge.held_out_score(contender.features.column(0))?
+        } else {
+            judge.held_out(&contender.features)?
+        });
     }
     let members = labelled_members(judge);
     let interval = |statistic: &dyn Fn(&[usize]) -> Option<f64>| -> Result<Interval> {
@@ -56,10 +65,14 @@ pub fn compare(judge: &Judge, contenders: &[Contender], seed: u64, mut progress:
             complex: held_out.row.complex,
             ordinary: held_out.row.ordinary,
             recall: held_out.row.recall,
-            recall_interval: ends(interval(&|rows| share(judge, held_out, rows, |group, selected| (group == FrameGroup::Peculiar).then_some(selected)))?),
+            recall_interval: ends(interval(&|rows| {
+                share(judge, held_out, rows, |group, selected| (group == FrameGroup::Peculiar).then_some(selected))
+            })?),
             precision: held_out.row.precision.unwrap_or(f64::NAN),
-            precision_interval: interval(&|rows| share(judge, held_out, rows, |group, selected| selected.then_some(group == FrameGroup::Peculiar)))
-                .map_or((f64::NAN, f64::NAN), ends),
+            precision_interval: interval(&|rows| {
+                share(judge, held_out, rows, |group, selected| selected.then_some(group == FrameGroup::Peculiar))
+            })
+            .map_or((f64::NAN, f64::NAN), ends),
             contamination_ordinary: held_out.row.contamination_ordinary.unwrap_or(f64::NAN),
             average_precision: among(&everything).unwrap_or(f64::NAN),
             average_precision_interval: ends(interval(&among)?),
@@ -77,11 +90,20 @@ pub fn compare(judge: &Judge, contenders: &[Contender], seed: u64, mut progress:
 fn labelled_members(judge: &Judge) -> Vec<Vec<usize>> {
     let is_labelled = |i: &usize| judge.groups()[*i].is_some();
     let members = group_members(&judge.objects());
-    members.into_iter().map(|rows| rows.into_iter().filter(is_labelled).collect::<Vec<_>>()).filter(|rows| !rows.is_empty()).collect()
+    members
+        .into_iter()
+        .map(|rows| rows.into_iter().filter(is_labelled).collect::<Vec<_>>())
+        .filter(|rows| !rows.is_empty())
+        .collect()
 }
 
 /// Share of `true` among the rows for which `count` says anything, from group and selection.
-fn share(judge: &Judge, held_out: &HeldOut, rows: &[usize], count: impl Fn(FrameGroup, bool) -> Option<bool>) -> Option<f64> {
+fn share(
+    judge: &Judge,
+    held_out: &HeldOut,
+    rows: &[usize],
+    count: impl Fn(FrameGroup, bool) -> Option<bool>,
+) -> Option<f64> {
     let (mut hits, mut all) = (0usize, 0usize);
     for &i in rows {
         if let Some(hit) = judge.groups()[i].and_then(|group| count(group, held_out.selected[i])) {

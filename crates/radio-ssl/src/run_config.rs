@@ -83,14 +83,20 @@ impl Table4Config {
             Preset::Standard => (Tier::Quarter, SimClrConfig::laptop(seed, 96, 64, 10)),
             Preset::Paper => (Tier::Paper, SimClrConfig::paper(seed)),
         };
+        let mut sky = SimConfig::emu_pilot(tier, seed);
+        if preset == Preset::Smoke {
+            // Large enough to be dealt to two halves, and so full of oddities that each half has its share.
+            sky.side = 3072;
+            sky.peculiar.per_deg2 *= 5.0;
+        }
         Self {
             preset,
             seed,
             checkpoint_sha256: None,
             top_k: vec![2, 5, 10, 15],
-            sky: SkyConfig::Simulated(Box::new(SimConfig::emu_pilot(tier, seed))),
+            sky: SkyConfig::Simulated(Box::new(sky)),
             simclr,
-            half_block_px: if preset == Preset::Smoke { 512 } else { 2048 },
+            half_block_px: if preset == Preset::Smoke { 1024 } else { 2048 },
             hold_out: SkySplit { fraction: 0.2, block_px: if preset == Preset::Smoke { 512 } else { 1024 } },
             ranking: RankConfig::paper(),
             // Below the paper's 55,773 frames its best fraction, 0.02, would leave a tree a handful of rows.

@@ -10,26 +10,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let number = |place: usize, default: usize| {
-        std::env::args()
-            .nth(place)
-            .map_or(Ok(default), |a| a.parse())
-    };
+    let number = |place: usize, default: usize| std::env::args().nth(place).map_or(Ok(default), |a| a.parse());
     let (batch, side) = (number(1, 32)?, number(2, 224)?);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut trunk = ResNet::new(
-        ResNetConfig {
-            depth: Depth::ResNet18,
-            width: 64,
-        },
-        &mut rng,
-    );
-    let config = AdamConfig {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-7,
-        weight_decay: 0.0,
-    };
+    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 64 }, &mut rng);
+    let config = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
     let mut adam = Adam::new(config, trunk.parameters());
     let pixels: Vec<f32> = (0..batch * 3 * side * side).map(|_| rng.random()).collect();
     let images = Tensor::from_vec(pixels, (batch, 3, side, side), &Device::Cpu)?;

@@ -33,20 +33,9 @@ pub struct Adam {
 
 impl Adam {
     /// Fresh state for these parameters.
-    pub fn new<'a>(
-        config: AdamConfig,
-        parameters: impl IntoIterator<Item = &'a Parameter>,
-    ) -> Self {
-        let first: Vec<Vec<f32>> = parameters
-            .into_iter()
-            .map(|p| vec![0.0; p.values.len()])
-            .collect();
-        Self {
-            config,
-            steps: 0,
-            second: first.clone(),
-            first,
-        }
+    pub fn new<'a>(config: AdamConfig, parameters: impl IntoIterator<Item = &'a Parameter>) -> Self {
+        let first: Vec<Vec<f32>> = parameters.into_iter().map(|p| vec![0.0; p.values.len()]).collect();
+        Self { config, steps: 0, second: first.clone(), first }
     }
 
     /// One step down the gradients.
@@ -61,13 +50,9 @@ impl Adam {
     ) -> Result<()> {
         let parameters: Vec<&mut Parameter> = parameters.into_iter().collect();
         let sizes: Vec<usize> = self.first.iter().map(Vec::len).collect();
-        for found in [
-            parameters
-                .iter()
-                .map(|p| p.values.len())
-                .collect::<Vec<_>>(),
-            gradients.iter().map(Vec::len).collect(),
-        ] {
+        for found in
+            [parameters.iter().map(|p| p.values.len()).collect::<Vec<_>>(), gradients.iter().map(Vec::len).collect()]
+        {
             if found != sizes {
                 return Err(TensorError::Shape {
                     what: "Adam".into(),
@@ -77,39 +62,22 @@ impl Adam {
             }
         }
         self.steps += 1;
-        let AdamConfig {
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-        } = self.config;
+        let AdamConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let steps = self.steps.min(i32::MAX as u64) as i32;
         // Bias corrections folded into the step size, as Keras and PyTorch do (epsilon on the corrected root).
         let root2 = (1.0 - beta2.powi(steps)).sqrt();
         let size = (lr / (1.0 - beta1.powi(steps))) as f32;
-        let (b1, b2, root2, epsilon, decay) = (
-            beta1 as f32,
-            beta2 as f32,
-            root2 as f32,
-            epsilon as f32,
-            weight_decay as f32,
-        );
+        let (b1, b2, root2, epsilon, decay) =
+            (beta1 as f32, beta2 as f32, root2 as f32, epsilon as f32, weight_decay as f32);
         const CHUNK: usize = 1 << 14;
-        for (((parameter, gradient), first), second) in parameters
-            .into_iter()
-            .zip(gradients)
-            .zip(&mut self.first)
-            .zip(&mut self.second)
+        for (((parameter, gradient), first), second) in
+            parameters.into_iter().zip(gradients).zip(&mut self.first).zip(&mut self.second)
         {
             parameter
                 .values
                 .par_chunks_mut(CHUNK)
                 .zip(gradient.par_chunks(CHUNK))
-                .zip(
-                    first
-                        .par_chunks_mut(CHUNK)
-                        .zip(second.par_chunks_mut(CHUNK)),
-                )
+                .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
                 .for_each(|((w, g), (m, v))| {
                     for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                         let g = g + decay * *w;
@@ -127,21 +95,12 @@ impl Adam {
 mod tests {
     use super::*;
 
-    const KERAS: AdamConfig = AdamConfig {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-7,
-        weight_decay: 0.0,
-    };
+    const KERAS: AdamConfig = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
 
     /// The first step moves every weight by the learning rate, against the gradient's sign.
     #[test]
     fn first_step_is_the_learning_rate() {
-        let mut p = Parameter {
-            name: "w".into(),
-            shape: vec![3],
-            values: vec![1.0, -2.0, 0.5],
-        };
+        let mut p = Parameter { name: "w".into(), shape: vec![3], values: vec![1.0, -2.0, 0.5] };
         let mut adam = Adam::new(KERAS, [&p]);
         adam.step(0.01, [&mut p], &[vec![0.3, -7.0, 1e-3]]).unwrap();
         for (got, want) in p.values.iter().zip([0.99, -1.99, 0.49]) {
@@ -152,18 +111,8 @@ mod tests {
     /// Ten steps against the formulas of the paper written out in f64.
     #[test]
     fn follows_the_paper() {
-        let mut p = Parameter {
-            name: "w".into(),
-            shape: vec![1],
-            values: vec![2.0],
-        };
-        let mut adam = Adam::new(
-            AdamConfig {
-                weight_decay: 0.1,
-                ..KERAS
-            },
-            [&p],
-        );
+        let mut p = Parameter { name: "w".into(), shape: vec![1], values: vec![2.0] };
+        let mut adam = Adam::new(AdamConfig { weight_decay: 0.1, ..KERAS }, [&p]);
         let (mut w, mut m, mut v) = (2.0f64, 0.0f64, 0.0f64);
         for t in 1..=10 {
             let g = (t as f64 * 0.7).sin();
@@ -171,27 +120,15 @@ mod tests {
             let g = g + 0.1 * w;
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
-            w -= 0.05 * (m / (1.0 - 0.9f64.powi(t)))
-                / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-7);
+            w -= 0.05 * (m / (1.0 - 0.9f64.powi(t))) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-7);
         }
-        assert!(
-            (f64::from(p.values[0]) - w).abs() < 1e-5,
-            "{} {w}",
-            p.values[0]
-        );
+        assert!((f64::from(p.values[0]) - w).abs() < 1e-5, "{} {w}", p.values[0]);
     }
 
     #[test]
     fn refuses_gradients_of_another_model() {
-        let mut p = Parameter {
-            name: "w".into(),
-            shape: vec![3],
-            values: vec![0.0; 3],
-        };
+        let mut p = Parameter { name: "w".into(), shape: vec![3], values: vec![0.0; 3] };
         let mut adam = Adam::new(KERAS, [&p]);
-        assert!(matches!(
-            adam.step(0.1, [&mut p], &[vec![0.0; 2]]),
-            Err(TensorError::Shape { .. })
-        ));
+        assert!(matches!(adam.step(0.1, [&mut p], &[vec![0.0; 2]]), Err(TensorError::Shape { .. })));
     }
 }

@@ -38,17 +38,8 @@ pub struct Affine {
 impl Affine {
     /// Training mode: the statistics of this batch.
     pub fn of_batch(statistics: &BatchStatistics, gamma: &[f32], beta: &[f32]) -> Self {
-        let scale: Vec<f32> = gamma
-            .iter()
-            .zip(&statistics.inv_std)
-            .map(|(g, s)| g * s)
-            .collect();
-        let shift = beta
-            .iter()
-            .zip(&statistics.mean)
-            .zip(&scale)
-            .map(|((b, m), s)| b - m * s)
-            .collect();
+        let scale: Vec<f32> = gamma.iter().zip(&statistics.inv_std).map(|(g, s)| g * s).collect();
+        let shift = beta.iter().zip(&statistics.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         Self { scale, shift }
     }
 
@@ -59,12 +50,7 @@ impl Affine {
             .zip(variance)
             .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32)
             .collect();
-        let shift = beta
-            .iter()
-            .zip(mean)
-            .zip(&scale)
-            .map(|((b, m), s)| b - m * s)
-            .collect();
+        let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         Self { scale, shift }
     }
 }
@@ -77,9 +63,7 @@ pub fn batch_statistics(x: &Nhwc) -> BatchStatistics {
     let sums = block_sums(c, x.pixels(), 2, |first, count, sums| {
         let (sum, squares) = sums.split_at_mut(c);
         for pixel in x.values()[first * c..][..count * c].chunks_exact(c) {
-            for (((sum, square), value), pivot) in
-                sum.iter_mut().zip(squares.iter_mut()).zip(pixel).zip(pivot)
-            {
+            for (((sum, square), value), pivot) in sum.iter_mut().zip(squares.iter_mut()).zip(pixel).zip(pivot) {
                 let d = value - pivot;
                 *sum += d;
                 *square += d * d;
@@ -94,36 +78,20 @@ pub fn batch_statistics(x: &Nhwc) -> BatchStatistics {
     for channel in 0..c {
         let offset = sums[channel] / pixels;
         let variance = (sums[c + channel] / pixels - offset * offset).max(0.0);
-        statistics
-            .mean
-            .push((f64::from(pivot[channel]) + offset) as f32);
-        statistics
-            .inv_std
-            .push((1.0 / (variance + EPSILON).sqrt()) as f32);
-        statistics
-            .unbiased_variance
-            .push((variance * pixels / (pixels - 1.0).max(1.0)) as f32);
+        statistics.mean.push((f64::from(pivot[channel]) + offset) as f32);
+        statistics.inv_std.push((1.0 / (variance + EPSILON).sqrt()) as f32);
+        statistics.unbiased_variance.push((variance * pixels / (pixels - 1.0).max(1.0)) as f32);
     }
     statistics
 }
 
 /// Moves running statistics towards those of a batch.
-pub fn update_running(
-    running_mean: &mut [f32],
-    running_variance: &mut [f32],
-    batch: &BatchStatistics,
-) {
+pub fn update_running(running_mean: &mut [f32], running_variance: &mut [f32], batch: &BatchStatistics) {
     let blend = |running: &mut f32, new: f32| {
         *running = ((1.0 - MOMENTUM) * f64::from(*running) + MOMENTUM * f64::from(new)) as f32
     };
-    running_mean
-        .iter_mut()
-        .zip(&batch.mean)
-        .for_each(|(running, &new)| blend(running, new));
-    running_variance
-        .iter_mut()
-        .zip(&batch.unbiased_variance)
-        .for_each(|(running, &new)| blend(running, new));
+    running_mean.iter_mut().zip(&batch.mean).for_each(|(running, &new)| blend(running, new));
+    running_variance.iter_mut().zip(&batch.unbiased_variance).for_each(|(running, &new)| blend(running, new));
 }
 
 /// What is added before the ReLU.
@@ -139,55 +107,38 @@ pub enum Shortcut<'a> {
 /// `y = relu(x * scale + shift + shortcut)`, one pass over memory.
 pub fn apply_relu(x: &Nhwc, affine: &Affine, shortcut: Shortcut, y: &mut Nhwc) {
     let c = x.c;
-    y.values_mut()
-        .par_chunks_mut(BLOCK_PIXELS * c)
-        .enumerate()
-        .for_each(|(block, y)| {
-            let range = block * BLOCK_PIXELS * c..block * BLOCK_PIXELS * c + y.len();
-            let x = &x.values()[range.clone()];
-            let line = || affine.scale.iter().zip(&affine.shift);
-            match shortcut {
-                Shortcut::None => {
-                    for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                        for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(line()) {
-                            *y = relu(x * scale + shift);
-                        }
-                    }
-                }
-                Shortcut::Identity(other) => {
-                    let other = &other.values()[range];
-                    for ((y, x), other) in y
-                        .chunks_exact_mut(c)
-                        .zip(x.chunks_exact(c))
-                        .zip(other.chunks_exact(c))
-                    {
-                        for (((y, x), other), (scale, shift)) in
-                            y.iter_mut().zip(x).zip(other).zip(line())
-                        {
-                            *y = relu(x * scale + shift + other);
-                        }
-                    }
-                }
-                Shortcut::Normalised(other, own) => {
-                    let other = &other.values()[range];
-                    for ((y, x), other) in y
-                        .chunks_exact_mut(c)
-                        .zip(x.chunks_exact(c))
-                        .zip(other.chunks_exact(c))
-                    {
-                        for ((((y, x), other), (scale, shift)), (own_scale, own_shift)) in y
-                            .iter_mut()
-                            .zip(x)
-                            .zip(other)
-                            .zip(line())
-                            .zip(own.scale.iter().zip(&own.shift))
-                        {
-                            *y = relu(x * scale + shift + (other * own_scale + own_shift));
-                        }
+    y.values_mut().par_chunks_mut(BLOCK_PIXELS * c).enumerate().for_each(|(block, y)| {
+        let range = block * BLOCK_PIXELS * c..block * BLOCK_PIXELS * c + y.len();
+        let x = &x.values()[range.clone()];
+        let line = || affine.scale.iter().zip(&affine.shift);
+        match shortcut {
+            Shortcut::None => {
+                for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+                    for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(line()) {
+                        *y = relu(x * scale + shift);
                     }
                 }
             }
-        });
+            Shortcut::Identity(other) => {
+                let other = &other.values()[range];
+                for ((y, x), other) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(other.chunks_exact(c)) {
+                    for (((y, x), other), (scale, shift)) in y.iter_mut().zip(x).zip(other).zip(line()) {
+                        *y = relu(x * scale + shift + other);
+                    }
+                }
+            }
+            Shortcut::Normalised(other, own) => {
+                let other = &other.values()[range];
+                for ((y, x), other) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(other.chunks_exact(c)) {
+                    for ((((y, x), other), (scale, shift)), (own_scale, own_shift)) in
+                        y.iter_mut().zip(x).zip(other).zip(line()).zip(own.scale.iter().zip(&own.shift))
+                    {
+                        *y = relu(x * scale + shift + (other * own_scale + own_shift));
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// ReLU that lets NaN through: a broken map must show.
@@ -199,32 +150,24 @@ fn relu(value: f32) -> f32 {
 /// Zeroes the gradient where the ReLU's output `y` was not positive (gradient 0 at 0, as PyTorch).
 pub fn relu_backward(y: &Nhwc, dy: &mut Nhwc) {
     let block = BLOCK_PIXELS * y.c;
-    dy.values_mut()
-        .par_chunks_mut(block)
-        .zip(y.values().par_chunks(block))
-        .for_each(|(dy, y)| {
-            for (dy, y) in dy.iter_mut().zip(y) {
-                *dy = if *y > 0.0 { *dy } else { 0.0 };
-            }
-        });
+    dy.values_mut().par_chunks_mut(block).zip(y.values().par_chunks(block)).for_each(|(dy, y)| {
+        for (dy, y) in dy.iter_mut().zip(y) {
+            *dy = if *y > 0.0 { *dy } else { 0.0 };
+        }
+    });
 }
 
 /// As [`relu_backward`], with the ReLU's output recomputed from the map before batch norm.
 pub fn relu_backward_recomputed(x: &Nhwc, affine: &Affine, dy: &mut Nhwc) {
     let c = x.c;
     let block = BLOCK_PIXELS * c;
-    dy.values_mut()
-        .par_chunks_mut(block)
-        .zip(x.values().par_chunks(block))
-        .for_each(|(dy, x)| {
-            for (dy, x) in dy.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                for (((dy, x), scale), shift) in
-                    dy.iter_mut().zip(x).zip(&affine.scale).zip(&affine.shift)
-                {
-                    *dy = if x * scale + shift > 0.0 { *dy } else { 0.0 };
-                }
+    dy.values_mut().par_chunks_mut(block).zip(x.values().par_chunks(block)).for_each(|(dy, x)| {
+        for (dy, x) in dy.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+            for (((dy, x), scale), shift) in dy.iter_mut().zip(x).zip(&affine.scale).zip(&affine.shift) {
+                *dy = if x * scale + shift > 0.0 { *dy } else { 0.0 };
             }
-        });
+        }
+    });
 }
 
 /// Backward of batch norm in training mode, in place: `x` (the map before batch norm) becomes its gradient.
@@ -243,15 +186,9 @@ pub fn backward(
     let sums = block_sums(c, pixels, 2, |first, count, sums| {
         let (plain, weighted) = sums.split_at_mut(c);
         let range = first * c..(first + count) * c;
-        for (x, dy) in x.values()[range.clone()]
-            .chunks_exact(c)
-            .zip(dy.values()[range].chunks_exact(c))
-        {
-            for (((plain, weighted), (x, dy)), mean) in plain
-                .iter_mut()
-                .zip(weighted.iter_mut())
-                .zip(x.iter().zip(dy))
-                .zip(mean)
+        for (x, dy) in x.values()[range.clone()].chunks_exact(c).zip(dy.values()[range].chunks_exact(c)) {
+            for (((plain, weighted), (x, dy)), mean) in
+                plain.iter_mut().zip(weighted.iter_mut()).zip(x.iter().zip(dy)).zip(mean)
             {
                 *plain += dy;
                 *weighted += dy * (x - mean);
@@ -267,11 +204,7 @@ pub fn backward(
         dbeta[channel] = sums[channel] as f32;
         dgamma[channel] = weighted as f32;
         let a = f64::from(gamma[channel]) * s;
-        lines.push([
-            a as f32,
-            (-a * s * weighted / count) as f32,
-            (-a * sums[channel] / count) as f32,
-        ]);
+        lines.push([a as f32, (-a * s * weighted / count) as f32, (-a * sums[channel] / count) as f32]);
     }
     let (a, b, k): (Vec<f32>, Vec<f32>, Vec<f32>) = (
         lines.iter().map(|l| l[0]).collect(),
@@ -279,29 +212,19 @@ pub fn backward(
         lines.iter().map(|l| l[2]).collect(),
     );
     let block = BLOCK_PIXELS * c;
-    x.values_mut()
-        .par_chunks_mut(block)
-        .zip(dy.values().par_chunks(block))
-        .for_each(|(x, dy)| {
-            for (x, dy) in x.chunks_exact_mut(c).zip(dy.chunks_exact(c)) {
-                for (((x, dy), mean), ((a, b), k)) in
-                    x.iter_mut().zip(dy).zip(mean).zip(a.iter().zip(&b).zip(&k))
-                {
-                    *x = a * dy + b * (*x - mean) + k;
-                }
+    x.values_mut().par_chunks_mut(block).zip(dy.values().par_chunks(block)).for_each(|(x, dy)| {
+        for (x, dy) in x.chunks_exact_mut(c).zip(dy.chunks_exact(c)) {
+            for (((x, dy), mean), ((a, b), k)) in x.iter_mut().zip(dy).zip(mean).zip(a.iter().zip(&b).zip(&k)) {
+                *x = a * dy + b * (*x - mean) + k;
             }
-        });
+        }
+    });
 }
 
 /// Per-channel sums over pixels: f32 within [`GROUP_PIXELS`], f64 above, blocks of fixed size in order.
 ///
 /// `add(first, count, sums)` adds `count` pixels to `kinds * c` f32 sums.
-fn block_sums(
-    c: usize,
-    pixels: usize,
-    kinds: usize,
-    add: impl Fn(usize, usize, &mut [f32]) + Sync,
-) -> Vec<f64> {
+fn block_sums(c: usize, pixels: usize, kinds: usize, add: impl Fn(usize, usize, &mut [f32]) + Sync) -> Vec<f64> {
     let blocks: Vec<Vec<f64>> = (0..pixels.div_ceil(BLOCK_PIXELS))
         .into_par_iter()
         .map(|block| {

@@ -41,11 +41,7 @@ pub struct Conv2d {
 impl Conv2d {
     /// Rows and columns of the output for an `h` × `w` input.
     pub fn output_size(&self, h: usize, w: usize) -> (usize, usize) {
-        let side = |n: usize| {
-            (n + 2 * self.pad)
-                .checked_sub(self.kernel)
-                .map_or(0, |room| room / self.stride + 1)
-        };
+        let side = |n: usize| (n + 2 * self.pad).checked_sub(self.kernel).map_or(0, |room| room / self.stride + 1);
         (side(h), side(w))
     }
 
@@ -73,23 +69,12 @@ impl Conv2d {
         let task = task_pixels(y.pixels());
         let (oh, ow) = (y.h, y.w);
         let weight = Strided::rows(weight, out);
-        y.values_mut()
-            .par_chunks_mut(task * out)
-            .enumerate()
-            .for_each(|(index, y)| {
-                let (first, count) = (index * task, y.len() / out);
-                self.with_patches(x, (oh, ow), first, count, |patches| {
-                    matmul(
-                        count,
-                        out,
-                        patch,
-                        Strided::rows(patches, patch),
-                        weight,
-                        y,
-                        accumulate,
-                    );
-                });
+        y.values_mut().par_chunks_mut(task * out).enumerate().for_each(|(index, y)| {
+            let (first, count) = (index * task, y.len() / out);
+            self.with_patches(x, (oh, ow), first, count, |patches| {
+                matmul(count, out, patch, Strided::rows(patches, patch), weight, y, accumulate);
             });
+        });
     }
 
     /// Gradient with respect to the input, added to `dx` with `accumulate`.
@@ -114,44 +99,26 @@ impl Conv2d {
         // Overlapping patches are summed, so a task owns whole images.
         let images = (TASK_PIXELS / out_image.max(1)).max(1);
         let turned = Strided::rows(weight, out).transposed();
-        dx.values_mut()
-            .par_chunks_mut(images * in_image)
-            .enumerate()
-            .for_each(|(index, dx)| {
-                if !accumulate {
-                    dx.fill(0.0);
+        dx.values_mut().par_chunks_mut(images * in_image).enumerate().for_each(|(index, dx)| {
+            if !accumulate {
+                dx.fill(0.0);
+            }
+            let dy_task = &dy.values()[index * images * out_image * out..];
+            for (image, dx) in dx.chunks_exact_mut(in_image).enumerate() {
+                for first in (0..out_image).step_by(TASK_PIXELS) {
+                    let count = TASK_PIXELS.min(out_image - first);
+                    let dy = &dy_task[(image * out_image + first) * out..][..count * out];
+                    PATCHES.with_borrow_mut(|patches| {
+                        patches.resize((count * patch).max(patches.len()), 0.0);
+                        matmul(count, patch, out, Strided::rows(dy, out), turned, patches, false);
+                        for (row, patch_values) in patches.chunks_exact(patch).take(count).enumerate() {
+                            let pixel = first + row;
+                            self.add_patch(patch_values, (pixel / out_cols, pixel % out_cols), (h, w), dx);
+                        }
+                    });
                 }
-                let dy_task = &dy.values()[index * images * out_image * out..];
-                for (image, dx) in dx.chunks_exact_mut(in_image).enumerate() {
-                    for first in (0..out_image).step_by(TASK_PIXELS) {
-                        let count = TASK_PIXELS.min(out_image - first);
-                        let dy = &dy_task[(image * out_image + first) * out..][..count * out];
-                        PATCHES.with_borrow_mut(|patches| {
-                            patches.resize((count * patch).max(patches.len()), 0.0);
-                            matmul(
-                                count,
-                                patch,
-                                out,
-                                Strided::rows(dy, out),
-                                turned,
-                                patches,
-                                false,
-                            );
-                            for (row, patch_values) in
-                                patches.chunks_exact(patch).take(count).enumerate()
-                            {
-                                let pixel = first + row;
-                                self.add_patch(
-                                    patch_values,
-                                    (pixel / out_cols, pixel % out_cols),
-                                    (h, w),
-                                    dx,
-                                );
-                            }
-                        });
-                    }
-                }
-            });
+            }
+        });
     }
 
     /// Gradient with respect to the weights, written to `dw`.
@@ -173,41 +140,24 @@ impl Conv2d {
                     let dy_task = &dy.values()[first * out..][..count * out];
                     self.with_patches(x, (dy.h, dy.w), first, count, |patches| {
                         let patches = Strided::rows(patches, patch).transposed();
-                        matmul(
-                            patch,
-                            out,
-                            count,
-                            patches,
-                            Strided::rows(dy_task, out),
-                            &mut partial,
-                            true,
-                        );
+                        matmul(patch, out, count, patches, Strided::rows(dy_task, out), &mut partial, true);
                     });
                 }
                 partial
             })
             .collect();
-        dw.par_chunks_mut(1 << 14)
-            .enumerate()
-            .for_each(|(chunk, dw)| {
-                dw.fill(0.0);
-                for partial in &partials {
-                    for (sum, value) in dw.iter_mut().zip(&partial[chunk << 14..]) {
-                        *sum += value;
-                    }
+        dw.par_chunks_mut(1 << 14).enumerate().for_each(|(chunk, dw)| {
+            dw.fill(0.0);
+            for partial in &partials {
+                for (sum, value) in dw.iter_mut().zip(&partial[chunk << 14..]) {
+                    *sum += value;
                 }
-            });
+            }
+        });
     }
 
     /// Gathers the patches of `count` output pixels from `first` on and hands them to `work`.
-    fn with_patches(
-        &self,
-        x: &Nhwc,
-        out_size: (usize, usize),
-        first: usize,
-        count: usize,
-        work: impl FnOnce(&[f32]),
-    ) {
+    fn with_patches(&self, x: &Nhwc, out_size: (usize, usize), first: usize, count: usize, work: impl FnOnce(&[f32])) {
         if self.is_pointwise() {
             return work(&x.values()[first * x.c..][..count * x.c]);
         }
@@ -242,13 +192,7 @@ impl Conv2d {
     }
 
     /// Adds a patch gradient back to the pixels of one image it was gathered from.
-    fn add_patch(
-        &self,
-        patch: &[f32],
-        (row, col): (usize, usize),
-        (h, w): (usize, usize),
-        image: &mut [f32],
-    ) {
+    fn add_patch(&self, patch: &[f32], (row, col): (usize, usize), (h, w): (usize, usize), image: &mut [f32]) {
         let c = self.in_channels;
         let left = (col * self.stride) as isize - self.pad as isize;
         let (lo, hi) = clip_run(left, self.kernel, w);
@@ -258,10 +202,7 @@ impl Conv2d {
                 continue;
             }
             let start = ((y as usize * w) as isize + left + lo as isize) as usize * c;
-            for (sum, value) in image[start..][..(hi - lo) * c]
-                .iter_mut()
-                .zip(&source[lo * c..hi * c])
-            {
+            for (sum, value) in image[start..][..(hi - lo) * c].iter_mut().zip(&source[lo * c..hi * c]) {
                 *sum += value;
             }
         }
@@ -269,23 +210,16 @@ impl Conv2d {
 
     /// `[k, k, in, out]` to `[k, k, out, in]` with both kernel axes reversed.
     fn turned_weight(&self, weight: &[f32]) -> Vec<f32> {
-        let (taps, i, o) = (
-            self.kernel * self.kernel,
-            self.in_channels,
-            self.out_channels,
-        );
+        let (taps, i, o) = (self.kernel * self.kernel, self.in_channels, self.out_channels);
         let mut turned = vec![0.0; weight.len()];
-        turned
-            .par_chunks_exact_mut(i * o)
-            .enumerate()
-            .for_each(|(tap, turned)| {
-                let source = &weight[(taps - 1 - tap) * i * o..][..i * o];
-                for (input, row) in source.chunks_exact(o).enumerate() {
-                    for (output, &value) in row.iter().enumerate() {
-                        turned[output * i + input] = value;
-                    }
+        turned.par_chunks_exact_mut(i * o).enumerate().for_each(|(tap, turned)| {
+            let source = &weight[(taps - 1 - tap) * i * o..][..i * o];
+            for (input, row) in source.chunks_exact(o).enumerate() {
+                for (output, &value) in row.iter().enumerate() {
+                    turned[output * i + input] = value;
                 }
-            });
+            }
+        });
         turned
     }
 }

@@ -17,26 +17,16 @@ pub struct Strided<'a> {
 impl<'a> Strided<'a> {
     /// A row-major matrix with `cols` columns.
     pub fn rows(values: &'a [f32], cols: usize) -> Self {
-        Self {
-            values,
-            row_stride: cols,
-            col_stride: 1,
-        }
+        Self { values, row_stride: cols, col_stride: 1 }
     }
 
     /// The transpose, without moving a value.
     pub fn transposed(self) -> Self {
-        Self {
-            values: self.values,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-        }
+        Self { values: self.values, row_stride: self.col_stride, col_stride: self.row_stride }
     }
 
     fn holds(&self, rows: usize, cols: usize) -> bool {
-        rows == 0
-            || cols == 0
-            || (rows - 1) * self.row_stride + (cols - 1) * self.col_stride < self.values.len()
+        rows == 0 || cols == 0 || (rows - 1) * self.row_stride + (cols - 1) * self.col_stride < self.values.len()
     }
 }
 
@@ -44,19 +34,8 @@ impl<'a> Strided<'a> {
 ///
 /// # Panics
 /// If a slice is too short for the stated sizes: a bug of the calling kernel.
-pub fn matmul(
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Strided,
-    b: Strided,
-    out: &mut [f32],
-    accumulate: bool,
-) {
-    assert!(
-        a.holds(m, k) && b.holds(k, n) && out.len() >= m * n,
-        "matmul {m}x{k}x{n}: slice too short"
-    );
+pub fn matmul(m: usize, n: usize, k: usize, a: Strided, b: Strided, out: &mut [f32], accumulate: bool) {
+    assert!(a.holds(m, k) && b.holds(k, n) && out.len() >= m * n, "matmul {m}x{k}x{n}: slice too short");
     if m == 0 || n == 0 {
         return;
     }
@@ -96,50 +75,18 @@ mod tests {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // [2, 3]
         let b = [1.0, 0.0, 2.0, 1.0, 0.0, 3.0]; // [3, 2]
         let mut out = [10.0; 4];
-        matmul(
-            2,
-            2,
-            3,
-            Strided::rows(&a, 3),
-            Strided::rows(&b, 2),
-            &mut out,
-            false,
-        );
+        matmul(2, 2, 3, Strided::rows(&a, 3), Strided::rows(&b, 2), &mut out, false);
         assert_eq!(out, [5.0, 11.0, 14.0, 23.0]);
-        matmul(
-            2,
-            2,
-            3,
-            Strided::rows(&a, 3),
-            Strided::rows(&b, 2),
-            &mut out,
-            true,
-        );
+        matmul(2, 2, 3, Strided::rows(&a, 3), Strided::rows(&b, 2), &mut out, true);
         assert_eq!(out, [10.0, 22.0, 28.0, 46.0]);
         let mut gram = [0.0; 9];
-        matmul(
-            3,
-            3,
-            2,
-            Strided::rows(&a, 3).transposed(),
-            Strided::rows(&a, 3),
-            &mut gram,
-            false,
-        );
+        matmul(3, 3, 2, Strided::rows(&a, 3).transposed(), Strided::rows(&a, 3), &mut gram, false);
         assert_eq!(gram, [17.0, 22.0, 27.0, 22.0, 29.0, 36.0, 27.0, 36.0, 45.0]);
     }
 
     #[test]
     #[should_panic(expected = "slice too short")]
     fn a_short_slice_is_refused() {
-        matmul(
-            2,
-            2,
-            3,
-            Strided::rows(&[0.0; 5], 3),
-            Strided::rows(&[0.0; 6], 2),
-            &mut [0.0; 4],
-            false,
-        );
+        matmul(2, 2, 3, Strided::rows(&[0.0; 5], 3), Strided::rows(&[0.0; 6], 2), &mut [0.0; 4], false);
     }
 }

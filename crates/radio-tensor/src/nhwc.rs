@@ -62,11 +62,7 @@ impl Nhwc {
     /// Fills from a `[n, c, h, w]` slice of the same sizes (extra values are ignored).
     pub fn copy_from_nchw(&mut self, nchw: &[f32]) {
         let (plane, c) = (self.h * self.w, self.c);
-        for (image, source) in self
-            .values_mut()
-            .chunks_exact_mut(plane * c)
-            .zip(nchw.chunks_exact(plane * c))
-        {
+        for (image, source) in self.values_mut().chunks_exact_mut(plane * c).zip(nchw.chunks_exact(plane * c)) {
             for (channel, pixels) in source.chunks_exact(plane).enumerate() {
                 for (pixel, &value) in pixels.iter().enumerate() {
                     image[pixel * c + channel] = value;
@@ -79,11 +75,7 @@ impl Nhwc {
     pub fn to_nchw(&self) -> Vec<f32> {
         let (plane, c) = (self.h * self.w, self.c);
         let mut nchw = vec![0.0; self.len()];
-        for (image, target) in self
-            .values()
-            .chunks_exact(plane * c)
-            .zip(nchw.chunks_exact_mut(plane * c))
-        {
+        for (image, target) in self.values().chunks_exact(plane * c).zip(nchw.chunks_exact_mut(plane * c)) {
             for (pixel, channels) in image.chunks_exact(c).enumerate() {
                 for (channel, &value) in channels.iter().enumerate() {
                     target[channel * plane + pixel] = value;
@@ -139,10 +131,7 @@ mod tests {
         let mut map = Nhwc::zeros(2, 5, 7, 3);
         map.copy_from_nchw(&nchw);
         // image 1, row 4, column 2, channel 1
-        assert_eq!(
-            map.values()[((5 + 4) * 7 + 2) * 3 + 1],
-            nchw[((3 + 1) * 5 + 4) * 7 + 2]
-        );
+        assert_eq!(map.values()[((5 + 4) * 7 + 2) * 3 + 1], nchw[((3 + 1) * 5 + 4) * 7 + 2]);
         assert_eq!(map.to_nchw(), nchw);
         assert_eq!(map.values().as_ptr() as usize % 64, 0);
     }

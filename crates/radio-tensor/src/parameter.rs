@@ -22,41 +22,21 @@ impl Parameter {
     /// All entries equal (batch-norm scales and offsets).
     pub fn constant(name: String, shape: Vec<usize>, value: f32) -> Self {
         let values = vec![value; shape.iter().product()];
-        Self {
-            name,
-            shape,
-            values,
-        }
+        Self { name, shape, values }
     }
 
     /// A convolution weight from a normal distribution of variance 2 / fan-out (He et al. 2015, as torchvision's ResNet).
-    pub fn kaiming_normal(
-        name: String,
-        [out, input, rows, cols]: [usize; 4],
-        rng: &mut ChaCha8Rng,
-    ) -> Self {
+    pub fn kaiming_normal(name: String, [out, input, rows, cols]: [usize; 4], rng: &mut ChaCha8Rng) -> Self {
         let spread = (2.0 / (out * rows * cols) as f64).sqrt();
-        let values = (0..out * input * rows * cols)
-            .map(|_| (standard_normal(rng) * spread) as f32)
-            .collect();
-        Self {
-            name,
-            shape: vec![out, input, rows, cols],
-            values,
-        }
+        let values = (0..out * input * rows * cols).map(|_| (standard_normal(rng) * spread) as f32).collect();
+        Self { name, shape: vec![out, input, rows, cols], values }
     }
 
     /// A dense weight `[out, in]`, uniform within ±sqrt(6 / (in + out)) (Glorot & Bengio 2010; the projector's Keras default).
     pub fn glorot_uniform(name: String, [out, input]: [usize; 2], rng: &mut ChaCha8Rng) -> Self {
         let limit = (6.0 / (input + out) as f64).sqrt();
-        let values = (0..out * input)
-            .map(|_| (rng.random_range(-1.0..1.0) * limit) as f32)
-            .collect();
-        Self {
-            name,
-            shape: vec![out, input],
-            values,
-        }
+        let values = (0..out * input).map(|_| (rng.random_range(-1.0..1.0) * limit) as f32).collect();
+        Self { name, shape: vec![out, input], values }
     }
 
     /// The values in torchvision's order.
@@ -126,35 +106,18 @@ mod tests {
         let kernel: Vec<f32> = (0..120).map(|i| i as f32).collect();
         let torch = to_torch_order(&shape, &kernel);
         // out 2, in 1, row 1, column 3
-        assert_eq!(
-            torch[((2 * 3 + 1) * 2 + 1) * 5 + 3],
-            kernel[((5 + 3) * 3 + 1) * 4 + 2]
-        );
+        assert_eq!(torch[((2 * 3 + 1) * 2 + 1) * 5 + 3], kernel[((5 + 3) * 3 + 1) * 4 + 2]);
         assert_eq!(from_torch_order(&shape, &torch), kernel);
     }
 
     #[test]
     fn kaiming_spread_and_seed() {
-        let draw = |seed| {
-            Parameter::kaiming_normal(
-                "w".into(),
-                [64, 32, 3, 3],
-                &mut ChaCha8Rng::seed_from_u64(seed),
-            )
-        };
+        let draw = |seed| Parameter::kaiming_normal("w".into(), [64, 32, 3, 3], &mut ChaCha8Rng::seed_from_u64(seed));
         let w = draw(1);
         let n = w.values.len() as f64;
         let mean = w.values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let variance = w
-            .values
-            .iter()
-            .map(|&v| (f64::from(v) - mean).powi(2))
-            .sum::<f64>()
-            / n;
-        assert!(
-            mean.abs() < 0.002 && (variance / (2.0 / 576.0) - 1.0).abs() < 0.03,
-            "{mean} {variance}"
-        );
+        let variance = w.values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 0.002 && (variance / (2.0 / 576.0) - 1.0).abs() < 0.03, "{mean} {variance}");
         assert_eq!(w, draw(1));
         assert_ne!(w, draw(2));
     }

@@ -41,11 +41,7 @@ impl ResNetConfig {
     }
 }
 
-const STEM_POOL: MaxPool = MaxPool {
-    kernel: 3,
-    stride: 2,
-    pad: 1,
-};
+const STEM_POOL: MaxPool = MaxPool { kernel: 3, stride: 2, pad: 1 };
 
 /// A convolution and the batch norm behind it; the numbers are places in the parameter list.
 struct ConvNorm {
@@ -115,21 +111,11 @@ pub type Gradients = Vec<Vec<f32>>;
 impl ResNet {
     /// A trunk with He-normal convolutions (fan-out), scales 1 and offsets 0, as torchvision starts.
     pub fn new(config: ResNetConfig, rng: &mut ChaCha8Rng) -> Self {
-        let mut build = Builder {
-            parameters: Vec::new(),
-            running: Vec::new(),
-            rng,
-        };
+        let mut build = Builder { parameters: Vec::new(), running: Vec::new(), rng };
         let stem = build.conv_norm(
             "conv1",
             "bn1",
-            Conv2d {
-                in_channels: 3,
-                out_channels: config.width,
-                kernel: 7,
-                stride: 2,
-                pad: 3,
-            },
+            Conv2d { in_channels: 3, out_channels: config.width, kernel: 7, stride: 2, pad: 3 },
         );
         let counts = match config.depth {
             Depth::ResNet18 => [2, 2, 2, 2],
@@ -141,29 +127,12 @@ impl ResNet {
             for index in 0..count {
                 let out = config.width << stage;
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(build.block(
-                    &format!("layer{}.{index}", stage + 1),
-                    channels,
-                    out,
-                    stride,
-                ));
+                blocks.push(build.block(&format!("layer{}.{index}", stage + 1), channels, out, stride));
                 channels = out;
             }
         }
-        let Builder {
-            parameters,
-            running,
-            ..
-        } = build;
-        Self {
-            config,
-            stem,
-            blocks,
-            parameters,
-            running,
-            workspace: Workspace::default(),
-            saved: None,
-        }
+        let Builder { parameters, running, .. } = build;
+        Self { config, stem, blocks, parameters, running, workspace: Workspace::default(), saved: None }
     }
 
     /// Shape of the trunk.
@@ -204,9 +173,7 @@ impl ResNet {
         let images = self.load_images(images)?;
         let mut updates = Vec::with_capacity(self.running.len());
         let stem = self.convolve(&self.stem, &images, &mut updates);
-        let mut activated = self
-            .workspace
-            .take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
+        let mut activated = self.workspace.take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
         batch_norm::apply_relu(&stem.map, &stem.affine, Shortcut::None, &mut activated);
         let mut winners = Vec::new();
         let mut x = self.pool(&activated, &mut winners);
@@ -214,43 +181,24 @@ impl ResNet {
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let first = self.convolve(&block.first, &x, &mut updates);
-            let mut middle =
-                self.workspace
-                    .take(first.map.n, first.map.h, first.map.w, first.map.c);
+            let mut middle = self.workspace.take(first.map.n, first.map.h, first.map.w, first.map.c);
             batch_norm::apply_relu(&first.map, &first.affine, Shortcut::None, &mut middle);
             let second = self.convolve(&block.second, &middle, &mut updates);
-            let downsample = block
-                .downsample
-                .as_ref()
-                .map(|layer| self.convolve(layer, &x, &mut updates));
-            let mut y = self
-                .workspace
-                .take(second.map.n, second.map.h, second.map.w, second.map.c);
+            let downsample = block.downsample.as_ref().map(|layer| self.convolve(layer, &x, &mut updates));
+            let mut y = self.workspace.take(second.map.n, second.map.h, second.map.w, second.map.c);
             let shortcut = match &downsample {
                 Some(own) => Shortcut::Normalised(&own.map, &own.affine),
                 None => Shortcut::Identity(&x),
             };
             batch_norm::apply_relu(&second.map, &second.affine, shortcut, &mut y);
-            blocks.push(SavedBlock {
-                input: std::mem::replace(&mut x, y),
-                first,
-                middle,
-                second,
-                downsample,
-            });
+            blocks.push(SavedBlock { input: std::mem::replace(&mut x, y), first, middle, second, downsample });
         }
         for (place, statistics) in updates {
             let running = &mut self.running[place];
             batch_norm::update_running(&mut running.mean, &mut running.variance, &statistics);
         }
         let features = self.features_tensor(global_average(&x), x.n)?;
-        self.saved = Some(Saved {
-            images,
-            stem,
-            winners,
-            blocks,
-            output: x,
-        });
+        self.saved = Some(Saved { images, stem, winners, blocks, output: x });
         Ok(features)
     }
 
@@ -271,54 +219,25 @@ impl ResNet {
     pub fn backward_to_images(&mut self, gradient: &Tensor) -> Result<(Gradients, Tensor)> {
         let (gradients, images) = self.backward_to(gradient, true)?;
         let dx = images.ok_or(TensorError::NoSavedState("ResNet"))?;
-        let images = Tensor::from_vec(dx.to_nchw(), (dx.n, dx.c, dx.h, dx.w), &Device::Cpu)
-            .during("image gradient")?;
+        let images = Tensor::from_vec(dx.to_nchw(), (dx.n, dx.c, dx.h, dx.w), &Device::Cpu).during("image gradient")?;
         Ok((gradients, images))
     }
 
-    fn backward_to(
-        &mut self,
-        gradient: &Tensor,
-        to_images: bool,
-    ) -> Result<(Gradients, Option<Nhwc>)> {
-        let Saved {
-            images,
-            mut stem,
-            winners,
-            blocks,
-            output,
-        } = self
-            .saved
-            .take()
-            .ok_or(TensorError::NoSavedState("ResNet"))?;
+    fn backward_to(&mut self, gradient: &Tensor, to_images: bool) -> Result<(Gradients, Option<Nhwc>)> {
+        let Saved { images, mut stem, winners, blocks, output } =
+            self.saved.take().ok_or(TensorError::NoSavedState("ResNet"))?;
         let gradient = flat_f32(gradient, &[output.n, output.c], "feature gradient")?;
-        let mut gradients: Gradients = self
-            .parameters
-            .iter()
-            .map(|p| vec![0.0; p.values.len()])
-            .collect();
+        let mut gradients: Gradients = self.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
         let mut dy = self.workspace.take(output.n, output.h, output.w, output.c);
         global_average_backward(&gradient, &mut dy);
         let mut y = output;
         for (block, saved) in self.blocks.iter().zip(blocks).rev() {
-            let SavedBlock {
-                input,
-                mut first,
-                middle,
-                mut second,
-                downsample,
-            } = saved;
+            let SavedBlock { input, mut first, middle, mut second, downsample } = saved;
             batch_norm::relu_backward(&y, &mut dy);
             self.workspace.give(y);
             self.norm_backward(&block.second, &mut second, &dy, &mut gradients);
             let mut d_middle = self.workspace.take(middle.n, middle.h, middle.w, middle.c);
-            self.conv_backward(
-                &block.second,
-                &middle,
-                &second.map,
-                Some((&mut d_middle, false)),
-                &mut gradients,
-            );
+            self.conv_backward(&block.second, &middle, &second.map, Some((&mut d_middle, false)), &mut gradients);
             batch_norm::relu_backward(&middle, &mut d_middle);
             self.norm_backward(&block.first, &mut first, &d_middle, &mut gradients);
             // The input feeds both the first convolution and the shortcut: their gradients add.
@@ -326,26 +245,14 @@ impl ResNet {
                 (Some(layer), Some(mut own)) => {
                     self.norm_backward(layer, &mut own, &dy, &mut gradients);
                     let mut dx = self.workspace.take(input.n, input.h, input.w, input.c);
-                    self.conv_backward(
-                        layer,
-                        &input,
-                        &own.map,
-                        Some((&mut dx, false)),
-                        &mut gradients,
-                    );
+                    self.conv_backward(layer, &input, &own.map, Some((&mut dx, false)), &mut gradients);
                     self.workspace.give(own.map);
                     self.workspace.give(dy);
                     dx
                 }
                 _ => dy,
             };
-            self.conv_backward(
-                &block.first,
-                &input,
-                &first.map,
-                Some((&mut dx, true)),
-                &mut gradients,
-            );
+            self.conv_backward(&block.first, &input, &first.map, Some((&mut dx, true)), &mut gradients);
             for map in [first.map, middle, second.map, d_middle] {
                 self.workspace.give(map);
             }
@@ -353,22 +260,14 @@ impl ResNet {
             y = input;
         }
         self.workspace.give(y);
-        let mut d_activated = self
-            .workspace
-            .take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
+        let mut d_activated = self.workspace.take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
         STEM_POOL.backward(&dy, &winners, &mut d_activated);
         self.workspace.give(dy);
         batch_norm::relu_backward_recomputed(&stem.map, &stem.affine, &mut d_activated);
         self.norm_backward(&self.stem, &mut stem, &d_activated, &mut gradients);
         self.workspace.give(d_activated);
         let mut d_images = to_images.then(|| Nhwc::zeros(images.n, images.h, images.w, images.c));
-        self.conv_backward(
-            &self.stem,
-            &images,
-            &stem.map,
-            d_images.as_mut().map(|dx| (dx, false)),
-            &mut gradients,
-        );
+        self.conv_backward(&self.stem, &images, &stem.map, d_images.as_mut().map(|dx| (dx, false)), &mut gradients);
         self.workspace.give(stem.map);
         self.workspace.give(images);
         Ok((gradients, d_images))
@@ -385,44 +284,24 @@ impl ResNet {
         let stem = self.convolve_running(&self.stem, &images);
         self.workspace.give(images);
         let mut activated = self.workspace.take(stem.n, stem.h, stem.w, stem.c);
-        batch_norm::apply_relu(
-            &stem,
-            &self.running_affine(&self.stem),
-            Shortcut::None,
-            &mut activated,
-        );
+        batch_norm::apply_relu(&stem, &self.running_affine(&self.stem), Shortcut::None, &mut activated);
         let mut x = self.pool(&activated, &mut Vec::new());
         self.workspace.give(activated);
         self.workspace.give(stem);
         for block in &self.blocks {
             let first = self.convolve_running(&block.first, &x);
             let mut middle = self.workspace.take(first.n, first.h, first.w, first.c);
-            batch_norm::apply_relu(
-                &first,
-                &self.running_affine(&block.first),
-                Shortcut::None,
-                &mut middle,
-            );
+            batch_norm::apply_relu(&first, &self.running_affine(&block.first), Shortcut::None, &mut middle);
             let second = self.convolve_running(&block.second, &middle);
             let mut y = self.workspace.take(second.n, second.h, second.w, second.c);
-            let own = block
-                .downsample
-                .as_ref()
-                .map(|layer| (self.convolve_running(layer, &x), self.running_affine(layer)));
+            let own =
+                block.downsample.as_ref().map(|layer| (self.convolve_running(layer, &x), self.running_affine(layer)));
             let shortcut = match &own {
                 Some((map, affine)) => Shortcut::Normalised(map, affine),
                 None => Shortcut::Identity(&x),
             };
-            batch_norm::apply_relu(
-                &second,
-                &self.running_affine(&block.second),
-                shortcut,
-                &mut y,
-            );
-            for map in [first, middle, second]
-                .into_iter()
-                .chain(own.map(|(map, _)| map))
-            {
+            batch_norm::apply_relu(&second, &self.running_affine(&block.second), shortcut, &mut y);
+            for map in [first, middle, second].into_iter().chain(own.map(|(map, _)| map)) {
                 self.workspace.give(map);
             }
             self.workspace.give(std::mem::replace(&mut x, y));
@@ -433,8 +312,7 @@ impl ResNet {
     }
 
     fn features_tensor(&self, features: Vec<f32>, n: usize) -> Result<Tensor> {
-        Tensor::from_vec(features, (n, self.config.features()), &Device::Cpu)
-            .during("features to candle")
+        Tensor::from_vec(features, (n, self.config.features()), &Device::Cpu).during("features to candle")
     }
 
     fn load_images(&self, images: &Tensor) -> Result<Nhwc> {
@@ -459,33 +337,19 @@ impl ResNet {
     }
 
     /// Convolution in training mode, with the statistics of this batch.
-    fn convolve(
-        &self,
-        layer: &ConvNorm,
-        x: &Nhwc,
-        updates: &mut Vec<(usize, BatchStatistics)>,
-    ) -> Normalised {
+    fn convolve(&self, layer: &ConvNorm, x: &Nhwc, updates: &mut Vec<(usize, BatchStatistics)>) -> Normalised {
         let map = self.convolve_running(layer, x);
         let statistics = batch_norm::batch_statistics(&map);
-        let affine = Affine::of_batch(
-            &statistics,
-            &self.parameters[layer.gamma].values,
-            &self.parameters[layer.beta].values,
-        );
+        let affine =
+            Affine::of_batch(&statistics, &self.parameters[layer.gamma].values, &self.parameters[layer.beta].values);
         updates.push((layer.running, statistics.clone()));
-        Normalised {
-            map,
-            statistics,
-            affine,
-        }
+        Normalised { map, statistics, affine }
     }
 
     fn convolve_running(&self, layer: &ConvNorm, x: &Nhwc) -> Nhwc {
         let (h, w) = layer.conv.output_size(x.h, x.w);
         let mut y = self.workspace.take(x.n, h, w, layer.conv.out_channels);
-        layer
-            .conv
-            .forward(x, &self.parameters[layer.weight].values, &mut y, false);
+        layer.conv.forward(x, &self.parameters[layer.weight].values, &mut y, false);
         y
     }
 
@@ -507,26 +371,11 @@ impl ResNet {
     }
 
     /// Batch norm's backward; the saved map turns into its own gradient.
-    fn norm_backward(
-        &self,
-        layer: &ConvNorm,
-        saved: &mut Normalised,
-        dy: &Nhwc,
-        gradients: &mut Gradients,
-    ) {
-        let (mut dgamma, mut dbeta) = (
-            std::mem::take(&mut gradients[layer.gamma]),
-            std::mem::take(&mut gradients[layer.beta]),
-        );
+    fn norm_backward(&self, layer: &ConvNorm, saved: &mut Normalised, dy: &Nhwc, gradients: &mut Gradients) {
+        let (mut dgamma, mut dbeta) =
+            (std::mem::take(&mut gradients[layer.gamma]), std::mem::take(&mut gradients[layer.beta]));
         let gamma = &self.parameters[layer.gamma].values;
-        batch_norm::backward(
-            &mut saved.map,
-            &saved.statistics,
-            gamma,
-            dy,
-            &mut dgamma,
-            &mut dbeta,
-        );
+        batch_norm::backward(&mut saved.map, &saved.statistics, gamma, dy, &mut dgamma, &mut dbeta);
         gradients[layer.gamma] = dgamma;
         gradients[layer.beta] = dbeta;
     }
@@ -540,24 +389,14 @@ impl ResNet {
         dx: Option<(&mut Nhwc, bool)>,
         gradients: &mut Gradients,
     ) {
-        layer
-            .conv
-            .backward_weight(x, dz, &mut gradients[layer.weight]);
+        layer.conv.backward_weight(x, dz, &mut gradients[layer.weight]);
         if let Some((dx, accumulate)) = dx {
-            layer
-                .conv
-                .backward_data(dz, &self.parameters[layer.weight].values, dx, accumulate);
+            layer.conv.backward_data(dz, &self.parameters[layer.weight].values, dx, accumulate);
         }
     }
 
     fn recycle(&self, saved: Saved) {
-        let Saved {
-            images,
-            stem,
-            blocks,
-            output,
-            ..
-        } = saved;
+        let Saved { images, stem, blocks, output, .. } = saved;
         for map in [images, stem.map, output] {
             self.workspace.give(map);
         }
@@ -588,60 +427,25 @@ impl Builder<'_> {
             [channels, conv.in_channels, side, side],
             self.rng,
         ));
-        self.parameters.push(Parameter::constant(
-            format!("{norm_name}.weight"),
-            vec![channels],
-            1.0,
-        ));
-        self.parameters.push(Parameter::constant(
-            format!("{norm_name}.bias"),
-            vec![channels],
-            0.0,
-        ));
+        self.parameters.push(Parameter::constant(format!("{norm_name}.weight"), vec![channels], 1.0));
+        self.parameters.push(Parameter::constant(format!("{norm_name}.bias"), vec![channels], 0.0));
         self.running.push(Running {
             name: norm_name.to_owned(),
             mean: vec![0.0; channels],
             variance: vec![1.0; channels],
         });
-        ConvNorm {
-            conv,
-            weight: place,
-            gamma: place + 1,
-            beta: place + 2,
-            running: self.running.len() - 1,
-        }
+        ConvNorm { conv, weight: place, gamma: place + 1, beta: place + 2, running: self.running.len() - 1 }
     }
 
     fn block(&mut self, name: &str, input: usize, out: usize, stride: usize) -> Block {
-        let conv = |in_channels, kernel, stride| Conv2d {
-            in_channels,
-            out_channels: out,
-            kernel,
-            stride,
-            pad: kernel / 2,
-        };
-        let first = self.conv_norm(
-            &format!("{name}.conv1"),
-            &format!("{name}.bn1"),
-            conv(input, 3, stride),
-        );
-        let second = self.conv_norm(
-            &format!("{name}.conv2"),
-            &format!("{name}.bn2"),
-            conv(out, 3, 1),
-        );
+        let conv =
+            |in_channels, kernel, stride| Conv2d { in_channels, out_channels: out, kernel, stride, pad: kernel / 2 };
+        let first = self.conv_norm(&format!("{name}.conv1"), &format!("{name}.bn1"), conv(input, 3, stride));
+        let second = self.conv_norm(&format!("{name}.conv2"), &format!("{name}.bn2"), conv(out, 3, 1));
         let downsample = (stride != 1 || input != out).then(|| {
-            self.conv_norm(
-                &format!("{name}.downsample.0"),
-                &format!("{name}.downsample.1"),
-                conv(input, 1, stride),
-            )
+            self.conv_norm(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), conv(input, 1, stride))
         });
-        Block {
-            first,
-            second,
-            downsample,
-        }
+        Block { first, second, downsample }
     }
 }
 
@@ -654,9 +458,5 @@ fn flat_f32(tensor: &Tensor, shape: &[usize], what: &'static str) -> Result<Vec<
             found: tensor.dims().to_vec(),
         });
     }
-    tensor
-        .to_dtype(DType::F32)
-        .and_then(|t| t.flatten_all())
-        .and_then(|t| t.to_vec1())
-        .during(what)
+    tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).during(what)
 }

@@ -39,12 +39,7 @@ mod tests {
     /// Reference vectors of reference-facts J4 (hulk_smgps, 1391 steps an epoch).
     #[test]
     fn reference_vectors() {
-        let schedule = WarmupCosine {
-            peak: 0.1,
-            floor: 1e-6,
-            warmup_steps: 13_910,
-            total_steps: 139_100,
-        };
+        let schedule = WarmupCosine { peak: 0.1, floor: 1e-6, warmup_steps: 13_910, total_steps: 139_100 };
         for (step, want, tolerance) in [
             (0, 7.18907261e-6, 1e-13),
             (999, 7.18907261e-3, 1e-10),
@@ -56,10 +51,7 @@ mod tests {
             (200_000, 1e-6, 0.0),
         ] {
             let got = schedule.lr(step);
-            assert!(
-                (got - want).abs() <= tolerance,
-                "step {step}: {got} vs {want}"
-            );
+            assert!((got - want).abs() <= tolerance, "step {step}: {got} vs {want}");
         }
     }
 }

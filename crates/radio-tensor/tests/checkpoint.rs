@@ -7,21 +7,10 @@ use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-const ADAM: AdamConfig = AdamConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-7,
-    weight_decay: 0.0,
-};
+const ADAM: AdamConfig = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
 
 fn trunk(seed: u64, width: usize) -> ResNet {
-    ResNet::new(
-        ResNetConfig {
-            depth: Depth::ResNet18,
-            width,
-        },
-        &mut ChaCha8Rng::seed_from_u64(seed),
-    )
+    ResNet::new(ResNetConfig { depth: Depth::ResNet18, width }, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
 fn images() -> Tensor {
@@ -40,13 +29,7 @@ fn step(trunk: &mut ResNet, adam: &mut Adam) {
 }
 
 fn bits(trunk: &ResNet) -> Vec<f32> {
-    trunk
-        .embed(&images())
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
+    trunk.embed(&images()).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// Three steps in one go equal two steps, a file, and one step: to the bit.
@@ -61,6 +44,9 @@ fn a_resumed_run_continues_to_the_bit() {
     let mut file = Checkpoint::default();
     file.put_trunk(&model);
     file.put_adam(&adam, model.parameters());
+    for key in ["a", "b", "c", "d"] {
+        file.text.insert(key.into(), key.into());
+    }
     file.text.insert("run.toml".into(), "seed = 1\n".into());
     file.write(&path).unwrap();
     step(&mut model, &mut adam);
@@ -75,10 +61,11 @@ fn a_resumed_run_continues_to_the_bit() {
     assert_eq!(bits(&model), bits(&resumed));
     assert_eq!(adam, state);
     assert_eq!(model.running(), resumed.running());
-    let names: Vec<_> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
+    let again = folder.path().join("again.safetensors");
+    loaded.checkpoint.write(&again).unwrap();
+    assert!(std::fs::read(&again).unwrap() == std::fs::read(&path).unwrap(), "equal contents, equal bytes");
+    std::fs::remove_file(&again).unwrap();
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 1, "no temporary file stays behind: {names:?}");
 }
 
@@ -86,10 +73,7 @@ fn a_resumed_run_continues_to_the_bit() {
 fn damaged_and_foreign_files_are_typed_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.safetensors");
-    assert!(matches!(
-        Checkpoint::read(&path),
-        Err(TensorError::CheckpointIo { action: "read", .. })
-    ));
+    assert!(matches!(Checkpoint::read(&path), Err(TensorError::CheckpointIo { action: "read", .. })));
     let mut file = Checkpoint::default();
     file.put_trunk(&trunk(1, 4));
     file.write(&path).unwrap();
@@ -97,29 +81,18 @@ fn damaged_and_foreign_files_are_typed_errors() {
     for keep in [0, 4, 100, bytes.len() - 1] {
         std::fs::write(&path, &bytes[..keep]).unwrap();
         let error = Checkpoint::read(&path).unwrap_err();
-        assert!(
-            matches!(error, TensorError::CheckpointFormat { .. }),
-            "{keep} bytes: {error}"
-        );
+        assert!(matches!(error, TensorError::CheckpointFormat { .. }), "{keep} bytes: {error}");
     }
     std::fs::write(&path, &bytes).unwrap();
     let loaded = Checkpoint::read(&path).unwrap();
     let error = loaded.load_trunk(&mut trunk(1, 8)).unwrap_err().to_string();
     assert!(
-        error.contains("conv1.weight")
-            && error.contains("[8, 3, 7, 7]")
-            && error.contains("[4, 3, 7, 7]"),
+        error.contains("conv1.weight") && error.contains("[8, 3, 7, 7]") && error.contains("[4, 3, 7, 7]"),
         "{error}"
     );
     let mut adam = Adam::new(ADAM, trunk(1, 4).parameters());
-    let error = loaded
-        .load_adam(&mut adam, trunk(1, 4).parameters())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("optimizer.first.conv1.weight") && error.contains("no such tensor"),
-        "{error}"
-    );
+    let error = loaded.load_adam(&mut adam, trunk(1, 4).parameters()).unwrap_err().to_string();
+    assert!(error.contains("optimizer.first.conv1.weight") && error.contains("no such tensor"), "{error}");
     assert!(loaded.text("run.toml").is_err());
 }
 
@@ -128,30 +101,15 @@ fn an_unwritable_folder_is_a_typed_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent").join("c.safetensors");
     let error = Checkpoint::default().write(&path).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            TensorError::CheckpointIo {
-                action: "write",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, TensorError::CheckpointIo { action: "write", .. }), "{error}");
 }
 
 #[test]
 fn other_types_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f64.safetensors");
-    let map = std::collections::HashMap::from([(
-        "x",
-        Tensor::zeros(3, DType::F64, &Device::Cpu).unwrap(),
-    )]);
+    let map = std::collections::HashMap::from([("x", Tensor::zeros(3, DType::F64, &Device::Cpu).unwrap())]);
     candle_core::safetensors::save(&map, &path).unwrap();
     let error = Checkpoint::read(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("tensor x") && error.contains("F64"),
-        "{error}"
-    );
+    assert!(error.contains("tensor x") && error.contains("F64"), "{error}");
 }

@@ -19,10 +19,7 @@ fn random_map(n: usize, h: usize, w: usize, c: usize, rng: &mut ChaCha8Rng) -> N
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| f64::from(*a) * f64::from(*b))
-        .sum()
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 /// Convolution by its definition, in f64.
@@ -30,21 +27,17 @@ fn slow_conv(conv: &Conv2d, x: &Nhwc, weight: &[f32]) -> Vec<f64> {
     let (oh, ow) = conv.output_size(x.h, x.w);
     let mut y = Vec::new();
     for (n, row, col, out) in (0..x.n).flat_map(|n| {
-        (0..oh).flat_map(move |r| {
-            (0..ow).flat_map(move |c| (0..conv.out_channels).map(move |o| (n, r, c, o)))
-        })
+        (0..oh).flat_map(move |r| (0..ow).flat_map(move |c| (0..conv.out_channels).map(move |o| (n, r, c, o))))
     }) {
         let mut sum = 0.0;
-        for (kr, kc, input) in (0..conv.kernel).flat_map(|kr| {
-            (0..conv.kernel).flat_map(move |kc| (0..conv.in_channels).map(move |i| (kr, kc, i)))
-        }) {
+        for (kr, kc, input) in (0..conv.kernel)
+            .flat_map(|kr| (0..conv.kernel).flat_map(move |kc| (0..conv.in_channels).map(move |i| (kr, kc, i))))
+        {
             let r = (row * conv.stride + kr) as isize - conv.pad as isize;
             let c = (col * conv.stride + kc) as isize - conv.pad as isize;
             if r >= 0 && c >= 0 && (r as usize) < x.h && (c as usize) < x.w {
                 let pixel = x.values()[((n * x.h + r as usize) * x.w + c as usize) * x.c + input];
-                let w = weight[((kr * conv.kernel + kc) * conv.in_channels + input)
-                    * conv.out_channels
-                    + out];
+                let w = weight[((kr * conv.kernel + kc) * conv.in_channels + input) * conv.out_channels + out];
                 sum += f64::from(pixel) * f64::from(w);
             }
         }
@@ -116,26 +109,14 @@ proptest! {
 fn conv2d_across_task_borders() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for (kernel, stride, pad) in [(3, 1, 1), (3, 2, 1), (1, 2, 0), (7, 2, 3)] {
-        let conv = Conv2d {
-            in_channels: 3,
-            out_channels: 4,
-            kernel,
-            stride,
-            pad,
-        };
+        let conv = Conv2d { in_channels: 3, out_channels: 4, kernel, stride, pad };
         let x = random_map(3, 41, 37, 3, &mut rng);
-        let weight: Vec<f32> = (0..conv.weights())
-            .map(|_| rng.random_range(-1.0..1.0))
-            .collect();
+        let weight: Vec<f32> = (0..conv.weights()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let (oh, ow) = conv.output_size(41, 37);
         let mut y = Nhwc::zeros(3, oh, ow, 4);
         conv.forward(&x, &weight, &mut y, false);
         let want = slow_conv(&conv, &x, &weight);
-        let worst = y
-            .values()
-            .iter()
-            .zip(&want)
-            .fold(0f64, |m, (g, w)| m.max((f64::from(*g) - w).abs()));
+        let worst = y.values().iter().zip(&want).fold(0f64, |m, (g, w)| m.max((f64::from(*g) - w).abs()));
         assert!(worst < 1e-4, "{conv:?}: {worst}");
         let dy = random_map(3, oh, ow, 4, &mut rng);
         let mut dx = Nhwc::zeros(3, 41, 37, 3);
@@ -143,10 +124,7 @@ fn conv2d_across_task_borders() {
         let mut dw = vec![0.0; conv.weights()];
         conv.backward_weight(&x, &dy, &mut dw);
         let product = dot(dy.values(), y.values());
-        assert!(
-            (dot(dx.values(), x.values()) - product).abs() < 2e-2,
-            "{conv:?}"
-        );
+        assert!((dot(dx.values(), x.values()) - product).abs() < 2e-2, "{conv:?}");
         assert!((dot(&dw, &weight) - product).abs() < 2e-2, "{conv:?}");
     }
 }
@@ -182,36 +160,19 @@ fn batch_norm_with_shortcut() {
         y
     };
     let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
-    let loss = |y: &[f64]| {
-        y.iter()
-            .zip(dy.values())
-            .map(|(y, d)| y * f64::from(*d))
-            .sum::<f64>()
-    };
+    let loss = |y: &[f64]| y.iter().zip(dy.values()).map(|(y, d)| y * f64::from(*d)).sum::<f64>();
 
     let statistics = batch_norm::batch_statistics(&x);
     let affine = Affine::of_batch(&statistics, &gamma, &beta);
     let mut y = Nhwc::zeros(n, h, w, c);
     batch_norm::apply_relu(&x, &affine, Shortcut::Identity(&shortcut), &mut y);
-    for (got, want) in y
-        .values()
-        .iter()
-        .zip(slow(&wide(x.values()), &wide(&gamma), &wide(&beta)))
-    {
+    for (got, want) in y.values().iter().zip(slow(&wide(x.values()), &wide(&gamma), &wide(&beta))) {
         assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
     }
     // A shortcut with its own line, here the identity's, gives the same.
-    let own = Affine {
-        scale: vec![1.0; c],
-        shift: vec![0.0; c],
-    };
+    let own = Affine { scale: vec![1.0; c], shift: vec![0.0; c] };
     let mut again = Nhwc::zeros(n, h, w, c);
-    batch_norm::apply_relu(
-        &x,
-        &affine,
-        Shortcut::Normalised(&shortcut, &own),
-        &mut again,
-    );
+    batch_norm::apply_relu(&x, &affine, Shortcut::Normalised(&shortcut, &own), &mut again);
     assert_eq!(y.values(), again.values());
 
     let mut g = Nhwc::zeros(n, h, w, c);
@@ -224,44 +185,24 @@ fn batch_norm_with_shortcut() {
     let difference = |at: &dyn Fn(f64) -> f64| (at(1e-5) - at(-1e-5)) / 2e-5;
     let (x64, gamma64, beta64) = (wide(x.values()), wide(&gamma), wide(&beta));
     let nudged = |values: &[f64], i: usize, e: f64| {
-        values
-            .iter()
-            .enumerate()
-            .map(|(j, v)| v + if i == j { e } else { 0.0 })
-            .collect::<Vec<_>>()
+        values.iter().enumerate().map(|(j, v)| v + if i == j { e } else { 0.0 }).collect::<Vec<_>>()
     };
     for i in 0..x64.len() {
         let want = difference(&|e| loss(&slow(&nudged(&x64, i, e), &gamma64, &beta64)));
-        assert!(
-            (f64::from(dx.values()[i]) - want).abs() < 2e-3,
-            "dx[{i}] {} {want}",
-            dx.values()[i]
-        );
+        assert!((f64::from(dx.values()[i]) - want).abs() < 2e-3, "dx[{i}] {} {want}", dx.values()[i]);
     }
     for i in 0..c {
         let want = difference(&|e| loss(&slow(&x64, &nudged(&gamma64, i, e), &beta64)));
-        assert!(
-            (f64::from(dgamma[i]) - want).abs() < 1e-3,
-            "dgamma[{i}] {} {want}",
-            dgamma[i]
-        );
+        assert!((f64::from(dgamma[i]) - want).abs() < 1e-3, "dgamma[{i}] {} {want}", dgamma[i]);
         let want = difference(&|e| loss(&slow(&x64, &gamma64, &nudged(&beta64, i, e))));
-        assert!(
-            (f64::from(dbeta[i]) - want).abs() < 1e-3,
-            "dbeta[{i}] {} {want}",
-            dbeta[i]
-        );
+        assert!((f64::from(dbeta[i]) - want).abs() < 1e-3, "dbeta[{i}] {} {want}", dbeta[i]);
     }
 }
 
 /// Ties go to the first of the window, the padding never wins, and overlapping windows add up.
 #[test]
 fn max_pool_ties_padding_and_overlap() {
-    let pool = MaxPool {
-        kernel: 3,
-        stride: 2,
-        pad: 1,
-    };
+    let pool = MaxPool { kernel: 3, stride: 2, pad: 1 };
     let mut x = Nhwc::zeros(1, 5, 4, 1);
     x.values_mut().fill(-2.0); // ties everywhere, and below the padding's 0
     x.values_mut()[5] = 7.0; // row 1, column 1: seen by all four windows that cover it
@@ -272,8 +213,7 @@ fn max_pool_ties_padding_and_overlap() {
     pool.forward(&x, &mut y, &mut winners);
     assert_eq!(y.values(), [7.0, 7.0, 7.0, 7.0, -2.0, -2.0]);
     let mut dy = Nhwc::zeros(1, h, w, 1);
-    dy.values_mut()
-        .copy_from_slice(&[1.0, 10.0, 100.0, 1000.0, 0.5, 0.25]);
+    dy.values_mut().copy_from_slice(&[1.0, 10.0, 100.0, 1000.0, 0.5, 0.25]);
     let mut dx = Nhwc::zeros(1, 5, 4, 1);
     dx.values_mut().fill(f32::NAN); // overwritten
     pool.backward(&dy, &winners, &mut dx);
@@ -287,11 +227,7 @@ fn max_pool_ties_padding_and_overlap() {
 /// A broken map must not be hidden: NaN wins the pool wherever it stands, and passes the ReLU.
 #[test]
 fn a_nan_is_not_hidden() {
-    let pool = MaxPool {
-        kernel: 2,
-        stride: 2,
-        pad: 0,
-    };
+    let pool = MaxPool { kernel: 2, stride: 2, pad: 0 };
     for place in 0..4 {
         let mut x = Nhwc::zeros(1, 2, 2, 1);
         x.values_mut().copy_from_slice(&[1.0, 2.0, 3.0, -1.0]);
@@ -300,15 +236,7 @@ fn a_nan_is_not_hidden() {
         pool.forward(&x, &mut y, &mut Vec::new());
         assert!(y.values()[0].is_nan(), "place {place}");
         let mut z = Nhwc::zeros(1, 2, 2, 1);
-        batch_norm::apply_relu(
-            &x,
-            &Affine {
-                scale: vec![1.0],
-                shift: vec![0.0],
-            },
-            Shortcut::None,
-            &mut z,
-        );
+        batch_norm::apply_relu(&x, &Affine { scale: vec![1.0], shift: vec![0.0] }, Shortcut::None, &mut z);
         assert!(z.values()[place].is_nan(), "place {place}");
     }
 }
@@ -321,33 +249,17 @@ fn global_average_is_the_transpose_of_its_backward() {
     let mut dx = Nhwc::zeros(2, 3, 5, 4);
     global_average_backward(&g, &mut dx);
     assert!((dot(&g, &global_average(&x)) - dot(dx.values(), x.values())).abs() < 1e-5);
-    assert!(
-        (global_average(&x)[5] - (0..15).map(|p| x.values()[(15 + p) * 4 + 1]).sum::<f32>() / 15.0)
-            .abs()
-            < 1e-6
-    );
+    assert!((global_average(&x)[5] - (0..15).map(|p| x.values()[(15 + p) * 4 + 1]).sum::<f32>() / 15.0).abs() < 1e-6);
 }
 
 fn small_trunk() -> ResNet {
-    ResNet::new(
-        ResNetConfig {
-            depth: Depth::ResNet18,
-            width: 8,
-        },
-        &mut ChaCha8Rng::seed_from_u64(21),
-    )
+    ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut ChaCha8Rng::seed_from_u64(21))
 }
 
 fn images(n: usize, h: usize, w: usize) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(22);
-    Tensor::from_vec(
-        (0..n * 3 * h * w)
-            .map(|_| rng.random::<f32>())
-            .collect::<Vec<_>>(),
-        (n, 3, h, w),
-        &Device::Cpu,
-    )
-    .unwrap()
+    Tensor::from_vec((0..n * 3 * h * w).map(|_| rng.random::<f32>()).collect::<Vec<_>>(), (n, 3, h, w), &Device::Cpu)
+        .unwrap()
 }
 
 /// The trunk's directional derivative along its own gradient, by central differences, on an odd, non-square image.
@@ -355,20 +267,11 @@ fn images(n: usize, h: usize, w: usize) -> Tensor {
 fn the_whole_trunk_against_finite_differences() {
     let mut trunk = small_trunk();
     let x = images(3, 75, 61);
-    let weights: Vec<f32> = (0..3 * 64)
-        .map(|i| ((i * 37 % 23) as f32 - 11.0) / 11.0)
-        .collect();
+    let weights: Vec<f32> = (0..3 * 64).map(|i| ((i * 37 % 23) as f32 - 11.0) / 11.0).collect();
     let weights = Tensor::from_vec(weights, (3, 64), &Device::Cpu).unwrap();
     let loss = |trunk: &mut ResNet| -> f64 {
         let f = trunk.forward(&x).unwrap();
-        f64::from(
-            (f * &weights)
-                .unwrap()
-                .sum_all()
-                .unwrap()
-                .to_scalar::<f32>()
-                .unwrap(),
-        )
+        f64::from((f * &weights).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap())
     };
     trunk.forward(&x).unwrap();
     let gradients = trunk.backward(&weights).unwrap();
@@ -379,20 +282,12 @@ fn the_whole_trunk_against_finite_differences() {
         "layer3.1.bn1.weight",
         "layer4.0.bn2.bias",
     ] {
-        let place = trunk
-            .parameters()
-            .iter()
-            .position(|p| p.name == kind)
-            .unwrap();
+        let place = trunk.parameters().iter().position(|p| p.name == kind).unwrap();
         let direction = gradients[place].clone();
         let norm = dot(&direction, &direction).sqrt();
         let mut at = |step: f64| {
             let old = trunk.parameters()[place].values.clone();
-            for (w, d) in trunk.parameters_mut()[place]
-                .values
-                .iter_mut()
-                .zip(&direction)
-            {
+            for (w, d) in trunk.parameters_mut()[place].values.iter_mut().zip(&direction) {
                 *w += (step * f64::from(*d) / norm) as f32;
             }
             let value = loss(&mut trunk);
@@ -401,10 +296,7 @@ fn the_whole_trunk_against_finite_differences() {
         };
         let step = 2e-3;
         let got = (at(step) - at(-step)) / (2.0 * step);
-        assert!(
-            (got - norm).abs() < 0.03 * norm,
-            "{kind}: difference {got}, gradient {norm}"
-        );
+        assert!((got - norm).abs() < 0.03 * norm, "{kind}: difference {got}, gradient {norm}");
     }
 }
 
@@ -412,26 +304,15 @@ fn the_whole_trunk_against_finite_differences() {
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap()
-            .install(|| {
-                let mut trunk = small_trunk();
-                let features = trunk.forward(&images(9, 64, 64)).unwrap();
-                let gradients = trunk.backward(&features).unwrap();
-                (
-                    features.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-                    gradients,
-                    trunk.running().to_vec(),
-                )
-            })
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let mut trunk = small_trunk();
+            let features = trunk.forward(&images(9, 64, 64)).unwrap();
+            let gradients = trunk.backward(&features).unwrap();
+            (features.flatten_all().unwrap().to_vec1::<f32>().unwrap(), gradients, trunk.running().to_vec())
+        })
     };
     let one = run(1);
-    assert!(
-        one.1.iter().all(|g| g.iter().any(|&v| v != 0.0)),
-        "every parameter has a gradient"
-    );
+    assert!(one.1.iter().all(|g| g.iter().any(|&v| v != 0.0)), "every parameter has a gradient");
     assert!(one == run(2) && one == run(5));
 }
 
@@ -439,16 +320,10 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 fn wrong_calls_are_typed_errors() {
     let mut trunk = small_trunk();
     let features = Tensor::zeros((2, 64), candle_core::DType::F32, &Device::Cpu).unwrap();
-    assert!(matches!(
-        trunk.backward(&features),
-        Err(radio_tensor::TensorError::NoSavedState(_))
-    ));
+    assert!(matches!(trunk.backward(&features), Err(radio_tensor::TensorError::NoSavedState(_))));
     let gray = Tensor::zeros((2, 1, 32, 32), candle_core::DType::F32, &Device::Cpu).unwrap();
     let error = trunk.forward(&gray).unwrap_err().to_string();
-    assert!(
-        error.contains("[n, 3, h, w]") && error.contains("[2, 1, 32, 32]"),
-        "{error}"
-    );
+    assert!(error.contains("[n, 3, h, w]") && error.contains("[2, 1, 32, 32]"), "{error}");
     trunk.forward(&images(2, 32, 32)).unwrap();
     let wrong = Tensor::zeros((3, 64), candle_core::DType::F32, &Device::Cpu).unwrap();
     assert!(trunk.backward(&wrong).is_err());

@@ -61,10 +61,7 @@ impl TryFrom<f64> for Temperature {
         if value.is_finite() && value > 0.0 {
             Ok(Self(value))
         } else {
-            Err(SimClrError::Contradiction {
-                rule: "temperature is finite and positive",
-                found: value.to_string(),
-            })
+            Err(SimClrError::Contradiction { rule: "temperature is finite and positive", found: value.to_string() })
         }
     }
 }
@@ -87,20 +84,9 @@ impl SimClrConfig {
             floor_lr: 1e-6,
             temperature: Temperature(0.1),
             sampling: Sampling::Shuffle,
-            backbone: ResNetConfig {
-                depth: Depth::ResNet18,
-                width: 64,
-            },
-            projector: ProjectorConfig {
-                hidden: 256,
-                output: 128,
-            },
-            adam: AdamConfig {
-                beta1: 0.9,
-                beta2: 0.999,
-                epsilon: 1e-7,
-                weight_decay: 0.0,
-            },
+            backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 },
+            projector: ProjectorConfig { hidden: 256, output: 128 },
+            adam: AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
             recipe: Recipe::paper(224),
             augmenter: Augmenter::hulk(),
         }
@@ -143,16 +129,8 @@ impl SimClrConfig {
     /// With the rule that is broken.
     pub fn check(&self) -> Result<()> {
         let rules: [(&'static str, bool, String); 5] = [
-            (
-                "batch_size is at least 2",
-                self.batch_size >= 2,
-                self.batch_size.to_string(),
-            ),
-            (
-                "epochs is at least 1",
-                self.epochs >= 1,
-                self.epochs.to_string(),
-            ),
+            ("batch_size is at least 2", self.batch_size >= 2, self.batch_size.to_string()),
+            ("epochs is at least 1", self.epochs >= 1, self.epochs.to_string()),
             (
                 "warmup_epochs is below epochs",
                 self.warmup_epochs < self.epochs,
@@ -166,10 +144,7 @@ impl SimClrConfig {
             (
                 "backbone and projector have at least one channel",
                 self.backbone.width > 0 && self.projector.hidden > 0 && self.projector.output > 0,
-                format!(
-                    "{}, {}, {}",
-                    self.backbone.width, self.projector.hidden, self.projector.output
-                ),
+                format!("{}, {}, {}", self.backbone.width, self.projector.hidden, self.projector.output),
             ),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
@@ -184,10 +159,7 @@ impl SimClrConfig {
     /// If there are fewer cutouts than one batch takes.
     pub fn steps_per_epoch(&self, frames: usize) -> Result<u64> {
         match frames / self.batch_size {
-            0 => Err(SimClrError::TooFewFrames {
-                batch_size: self.batch_size,
-                frames,
-            }),
+            0 => Err(SimClrError::TooFewFrames { batch_size: self.batch_size, frames }),
             steps => Ok(steps as u64),
         }
     }
@@ -212,36 +184,20 @@ mod tests {
         let config = SimClrConfig::paper(3);
         let text = config.to_toml().unwrap();
         assert_eq!(SimClrConfig::from_toml(&text).unwrap(), config);
-        let error = SimClrConfig::from_toml(&format!("epoch = 3\n{text}"))
-            .unwrap_err()
-            .to_string();
+        let error = SimClrConfig::from_toml(&format!("epoch = 3\n{text}")).unwrap_err().to_string();
         assert!(error.contains("epoch"), "{error}");
         let error =
-            SimClrConfig::from_toml(&text.replace("temperature = 0.1", "temperature = -1.0"))
-                .unwrap_err()
-                .to_string();
+            SimClrConfig::from_toml(&text.replace("temperature = 0.1", "temperature = -1.0")).unwrap_err().to_string();
         assert!(error.contains("temperature"), "{error}");
     }
 
     #[test]
     fn contradictions_are_named() {
-        let broken = SimClrConfig {
-            warmup_epochs: 100,
-            ..SimClrConfig::paper(1)
-        };
+        let broken = SimClrConfig { warmup_epochs: 100, ..SimClrConfig::paper(1) };
         let error = broken.check().unwrap_err().to_string();
-        assert!(
-            error.contains("warmup_epochs") && error.contains("100 and 100"),
-            "{error}"
-        );
-        let error = SimClrConfig::paper(1)
-            .steps_per_epoch(127)
-            .unwrap_err()
-            .to_string();
+        assert!(error.contains("warmup_epochs") && error.contains("100 and 100"), "{error}");
+        let error = SimClrConfig::paper(1).steps_per_epoch(127).unwrap_err().to_string();
         assert!(error.contains("128") && error.contains("127"), "{error}");
-        assert_eq!(
-            SimClrConfig::paper(1).steps_per_epoch(178_057).unwrap(),
-            1391
-        ); // reference-facts D6
+        assert_eq!(SimClrConfig::paper(1).steps_per_epoch(178_057).unwrap(), 1391); // reference-facts D6
     }
 }

@@ -37,10 +37,7 @@ impl Encoder {
         let config = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
         let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(0));
         loaded.load_trunk(&mut trunk)?;
-        Ok(Self {
-            trunk,
-            recipe: config.recipe,
-        })
+        Ok(Self { trunk, recipe: config.recipe })
     }
 
     /// Number of features.
@@ -66,31 +63,19 @@ impl Encoder {
         mut progress: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Array2<f32>> {
         let frames: Vec<usize> = (0..source.len()).collect();
-        let loader = ViewLoader::new(
-            source,
-            self.recipe.clone(),
-            Augmenter { steps: Vec::new() },
-            0,
-        );
+        let loader = ViewLoader::new(source, self.recipe.clone(), Augmenter { steps: Vec::new() }, 0);
         let mut values = Vec::with_capacity(frames.len() * self.features());
         let mut done = 0;
         for batch in frames.chunks(batch_size.max(1)) {
             let channels = Tensor::from_vec_of(loader.channels_batch(batch)?)?;
             let features = self.trunk.embed(&channels)?;
-            values.extend(
-                features
-                    .flatten_all()
-                    .and_then(|f| f.to_vec1::<f32>())
-                    .during("features")?,
-            );
+            values.extend(features.flatten_all().and_then(|f| f.to_vec1::<f32>()).during("features")?);
             done += batch.len();
             if progress(done).is_break() {
                 break;
             }
         }
         let features = self.features();
-        Ok(Array2::from_shape_fn((done, features), |(row, col)| {
-            values[row * features + col]
-        }))
+        Ok(Array2::from_shape_fn((done, features), |(row, col)| values[row * features + col]))
     }
 }

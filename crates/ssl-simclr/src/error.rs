@@ -24,9 +24,7 @@ pub enum SimClrError {
         found: String,
     },
     /// The batch has more cutouts than the data set.
-    #[error(
-        "batch_size is {batch_size}, but there are only {frames} cutouts: lower batch_size or cut more frames"
-    )]
+    #[error("batch_size is {batch_size}, but there are only {frames} cutouts: lower batch_size or cut more frames")]
     TooFewFrames {
         /// Cutouts per step.
         batch_size: usize,

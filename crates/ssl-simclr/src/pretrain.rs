@@ -57,20 +57,11 @@ pub fn pretrain(
     let config = run.config.clone();
     if source.len() != run.frames {
         let (expected, found) = (run.frames.to_string(), source.len().to_string());
-        return Err(SimClrError::OtherRun {
-            what: "number of cutouts",
-            expected,
-            found,
-        });
+        return Err(SimClrError::OtherRun { what: "number of cutouts", expected, found });
     }
     let steps_per_epoch = config.steps_per_epoch(run.frames)?;
     let schedule = config.schedule(steps_per_epoch);
-    let loader = ViewLoader::new(
-        source,
-        config.recipe.clone(),
-        config.augmenter.clone(),
-        config.seed,
-    );
+    let loader = ViewLoader::new(source, config.recipe.clone(), config.augmenter.clone(), config.seed);
     let loader = Arc::new(loader.with_sampling(config.sampling));
     let mut step = run.adam.steps;
     while step < schedule.total_steps {
@@ -81,21 +72,10 @@ pub fn pretrain(
             let lr = schedule.lr(step);
             let loss = run.step(&views, lr)?;
             if !loss.is_finite() {
-                return Err(SimClrError::Diverged {
-                    step,
-                    epoch,
-                    loss,
-                    lr,
-                });
+                return Err(SimClrError::Diverged { step, epoch, loss, lr });
             }
             step += 1;
-            let now = StepReport {
-                step,
-                total_steps: schedule.total_steps,
-                epoch,
-                loss,
-                lr,
-            };
+            let now = StepReport { step, total_steps: schedule.total_steps, epoch, loss, lr };
             if report(run, now).is_break() {
                 return Ok(step == schedule.total_steps);
             }
@@ -115,33 +95,17 @@ impl Pretraining {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let trunk = ResNet::new(config.backbone, &mut rng);
         let projector = Projector::new(config.backbone.features(), config.projector, &mut rng);
-        let adam = Adam::new(
-            config.adam,
-            trunk.parameters().iter().chain(projector.parameters()),
-        );
-        Ok(Self {
-            config,
-            frames,
-            trunk,
-            projector,
-            adam,
-            losses: Vec::new(),
-        })
+        let adam = Adam::new(config.adam, trunk.parameters().iter().chain(projector.parameters()));
+        Ok(Self { config, frames, trunk, projector, adam, losses: Vec::new() })
     }
 
     /// One optimiser step on a batch of views `[2N, 3, s, s]`; returns the loss before it.
     fn step(&mut self, views: &Tensor, lr: f64) -> Result<f32> {
         let features = self.trunk.forward(views)?; // [2N, 512]; the trunk keeps what its backward needs
-        let contrast = self
-            .projector
-            .contrast(&features, self.config.temperature)?;
+        let contrast = self.projector.contrast(&features, self.config.temperature)?;
         let mut gradients = self.trunk.backward(&contrast.d_features)?;
         gradients.extend(contrast.gradients);
-        let parameters = self
-            .trunk
-            .parameters_mut()
-            .iter_mut()
-            .chain(self.projector.parameters_mut());
+        let parameters = self.trunk.parameters_mut().iter_mut().chain(self.projector.parameters_mut());
         self.adam.step(lr, parameters, &gradients)?;
         self.losses.push(contrast.loss);
         Ok(contrast.loss)
@@ -176,23 +140,15 @@ impl Pretraining {
     ///
     /// # Errors
     /// If the configuration has no TOML form.
-    pub fn checkpoint<'a>(
-        &self,
-        text: impl IntoIterator<Item = (&'a str, String)>,
-    ) -> Result<Checkpoint> {
+    pub fn checkpoint<'a>(&self, text: impl IntoIterator<Item = (&'a str, String)>) -> Result<Checkpoint> {
         let mut file = Checkpoint::default();
         file.put_trunk(&self.trunk);
         file.put_parameters(self.projector.parameters());
         file.put_adam(&self.adam, self.parameters());
-        file.tensors.insert(
-            "log.loss".into(),
-            (vec![self.losses.len()], self.losses.clone()),
-        );
-        file.text
-            .insert("simclr.toml".into(), self.config.to_toml()?);
+        file.tensors.insert("log.loss".into(), (vec![self.losses.len()], self.losses.clone()));
+        file.text.insert("simclr.toml".into(), self.config.to_toml()?);
         file.text.insert("frames".into(), self.frames.to_string());
-        file.text
-            .extend(text.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        file.text.extend(text.into_iter().map(|(key, value)| (key.to_owned(), value)));
         Ok(file)
     }
 
@@ -221,27 +177,18 @@ impl Pretraining {
         }
         loaded.load_trunk(&mut run.trunk)?;
         loaded.load_parameters(run.projector.parameters_mut())?;
-        let parameters = run
-            .trunk
-            .parameters()
-            .iter()
-            .chain(run.projector.parameters());
+        let parameters = run.trunk.parameters().iter().chain(run.projector.parameters());
         loaded.load_adam(&mut run.adam, parameters)?;
         run.losses = run.read_losses(&loaded)?;
         Ok(run)
     }
 
     fn read_losses(&self, loaded: &Loaded) -> Result<Vec<f32>> {
-        Ok(loaded
-            .tensor("log.loss", &[self.adam.steps as usize])?
-            .to_vec())
+        Ok(loaded.tensor("log.loss", &[self.adam.steps as usize])?.to_vec())
     }
 
     fn parameters(&self) -> impl Iterator<Item = &Parameter> {
-        self.trunk
-            .parameters()
-            .iter()
-            .chain(self.projector.parameters())
+        self.trunk.parameters().iter().chain(self.projector.parameters())
     }
 }
 
@@ -254,10 +201,7 @@ pub(crate) trait FromChannels: Sized {
 impl FromChannels for Tensor {
     fn from_vec_of(batch: ndarray::Array4<f32>) -> Result<Self> {
         let shape = batch.dim();
-        let (values, _) = batch
-            .as_standard_layout()
-            .into_owned()
-            .into_raw_vec_and_offset();
+        let (values, _) = batch.as_standard_layout().into_owned().into_raw_vec_and_offset();
         Ok(Tensor::from_vec(values, shape, &Device::Cpu).during("views to candle")?)
     }
 }

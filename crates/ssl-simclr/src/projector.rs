@@ -69,11 +69,7 @@ impl Projector {
         let gradient = |var: &Var| store.get(var).cloned().map_or_else(|| var.zeros_like(), Ok);
         let gradients = variables
             .iter()
-            .map(|var| {
-                gradient(var)
-                    .and_then(|g| g.flatten_all())
-                    .and_then(|g| g.to_vec1())
-            })
+            .map(|var| gradient(var).and_then(|g| g.flatten_all()).and_then(|g| g.to_vec1()))
             .collect::<candle_core::Result<Vec<Vec<f32>>>>()
             .during("gradient of the projector")?;
         Ok(Contrast {
@@ -85,10 +81,7 @@ impl Projector {
 }
 
 fn project(features: &Tensor, variables: &[Var]) -> candle_core::Result<Tensor> {
-    let dense = |x: &Tensor, place: usize| {
-        x.matmul(&variables[place].t()?)?
-            .broadcast_add(&variables[place + 1])
-    };
+    let dense = |x: &Tensor, place: usize| x.matmul(&variables[place].t()?)?.broadcast_add(&variables[place + 1]);
     let hidden = dense(features, 0)?;
     // ReLU as a product with its mask: candle's own has gradient 1 at 0.
     let mask = hidden.gt(0.0)?.to_dtype(hidden.dtype())?;
@@ -104,18 +97,9 @@ mod tests {
     #[test]
     fn gradients_by_finite_differences() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        let mut projector = Projector::new(
-            12,
-            ProjectorConfig {
-                hidden: 10,
-                output: 6,
-            },
-            &mut rng,
-        );
+        let mut projector = Projector::new(12, ProjectorConfig { hidden: 10, output: 6 }, &mut rng);
         for p in projector.parameters_mut() {
-            p.values
-                .iter_mut()
-                .for_each(|v| *v += rng.random_range(-0.2..0.2));
+            p.values.iter_mut().for_each(|v| *v += rng.random_range(-0.2..0.2));
         }
         let features: Vec<f32> = (0..16 * 12).map(|_| rng.random_range(-1.0..1.0)).collect();
         let t = Temperature::try_from(0.5).unwrap();
@@ -123,39 +107,18 @@ mod tests {
         let contrast = projector.contrast(&tensor(&features), t).unwrap();
         let check = |what: &str, direction: &[f32], at: &dyn Fn(&[f32]) -> f32| {
             let norm = direction.iter().map(|d| d * d).sum::<f32>().sqrt();
-            let scaled = |step: f32| {
-                direction
-                    .iter()
-                    .map(|d| d * step / norm)
-                    .collect::<Vec<f32>>()
-            };
+            let scaled = |step: f32| direction.iter().map(|d| d * step / norm).collect::<Vec<f32>>();
             let got = (at(&scaled(1e-2)) - at(&scaled(-1e-2))) / 2e-2;
-            assert!(
-                (got - norm).abs() < 0.02 * norm && norm > 1e-4,
-                "{what}: difference {got}, gradient {norm}"
-            );
+            assert!((got - norm).abs() < 0.02 * norm && norm > 1e-4, "{what}: difference {got}, gradient {norm}");
         };
         for place in 0..4 {
-            check(
-                &projector.parameters[place].name,
-                &contrast.gradients[place],
-                &|nudge| {
-                    let mut moved = projector.clone();
-                    moved.parameters[place]
-                        .values
-                        .iter_mut()
-                        .zip(nudge)
-                        .for_each(|(v, n)| *v += n);
-                    moved.contrast(&tensor(&features), t).unwrap().loss
-                },
-            );
+            check(&projector.parameters[place].name, &contrast.gradients[place], &|nudge| {
+                let mut moved = projector.clone();
+                moved.parameters[place].values.iter_mut().zip(nudge).for_each(|(v, n)| *v += n);
+                moved.contrast(&tensor(&features), t).unwrap().loss
+            });
         }
-        let d_features: Vec<f32> = contrast
-            .d_features
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
+        let d_features: Vec<f32> = contrast.d_features.flatten_all().unwrap().to_vec1().unwrap();
         check("features", &d_features, &|nudge| {
             let moved: Vec<f32> = features.iter().zip(nudge).map(|(f, n)| f + n).collect();
             projector.contrast(&tensor(&moved), t).unwrap().loss

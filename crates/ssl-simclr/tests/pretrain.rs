@@ -37,11 +37,7 @@ impl FrameSource for Sky {
         Ok(Array2::from_shape_fn((40, 40), |(y, x)| {
             let light: f32 = sources
                 .iter()
-                .map(|s| {
-                    s[3] * (-((y as f32 - s[0]).powi(2) + (x as f32 - s[1]).powi(2))
-                        / (2.0 * s[2] * s[2]))
-                        .exp()
-                })
+                .map(|s| s[3] * (-((y as f32 - s[0]).powi(2) + (x as f32 - s[1]).powi(2)) / (2.0 * s[2] * s[2])).exp())
                 .sum();
             (light + rng.random_range(-1.0..1.0)) * 1e-5
         }))
@@ -54,14 +50,8 @@ fn config() -> SimClrConfig {
         epochs: 3,
         warmup_epochs: 1,
         peak_lr: 3e-3,
-        backbone: ResNetConfig {
-            depth: Depth::ResNet18,
-            width: 4,
-        },
-        projector: ProjectorConfig {
-            hidden: 16,
-            output: 8,
-        },
+        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 },
+        projector: ProjectorConfig { hidden: 16, output: 8 },
         recipe: Recipe::paper(32),
         ..SimClrConfig::paper(9)
     }
@@ -74,10 +64,7 @@ fn train(stop_at: Option<u64>, folder: &Path) -> Pretraining {
     let mut run = Pretraining::new(config(), 27).unwrap();
     let complete = pretrain(&mut run, source.clone(), |run, now| {
         if Some(now.step) == stop_at {
-            run.checkpoint([("run.toml", "name = \"test\"".to_owned())])
-                .unwrap()
-                .write(&path)
-                .unwrap();
+            run.checkpoint([("run.toml", "name = \"test\"".to_owned())]).unwrap().write(&path).unwrap();
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -94,9 +81,7 @@ fn train(stop_at: Option<u64>, folder: &Path) -> Pretraining {
 }
 
 fn features(run: Pretraining) -> Array2<f32> {
-    Encoder::new(run.into_trunk(), config().recipe)
-        .embed(Arc::new(Sky(27)), 10, |_| ControlFlow::Continue(()))
-        .unwrap()
+    Encoder::new(run.into_trunk(), config().recipe).embed(Arc::new(Sky(27)), 10, |_| ControlFlow::Continue(())).unwrap()
 }
 
 #[test]
@@ -117,10 +102,7 @@ fn resumed_at_any_step_the_run_ends_with_the_same_bits() {
 fn bits_do_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
         let folder = tempfile::tempdir().unwrap();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| features(train(None, folder.path())))
     };
     let one = run(1);
@@ -131,23 +113,12 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 /// Thirty epochs pull the loss well below its start; untrained it lies near ln(2N - 1) = 2.7.
 #[test]
 fn the_loss_falls() {
-    let config = SimClrConfig {
-        epochs: 30,
-        ..config()
-    };
+    let config = SimClrConfig { epochs: 30, ..config() };
     let mut run = Pretraining::new(config, 27).unwrap();
-    pretrain(
-        &mut run,
-        Arc::new(Sky(27)),
-        |_, _| ControlFlow::Continue(()),
-    )
-    .unwrap();
+    pretrain(&mut run, Arc::new(Sky(27)), |_, _| ControlFlow::Continue(())).unwrap();
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     let (start, end) = (mean(&run.losses()[..6]), mean(&run.losses()[84..]));
-    assert!(
-        end < 0.7 * start,
-        "loss {start} at the start, {end} at the end"
-    );
+    assert!(end < 0.7 * start, "loss {start} at the start, {end} at the end");
 }
 
 #[test]
@@ -157,18 +128,9 @@ fn a_checkpoint_gives_the_encoder_back() {
     let run = train(None, folder.path());
     run.checkpoint([]).unwrap().write(&path).unwrap();
     let encoder = Encoder::read(&path).unwrap();
-    assert_eq!(
-        (encoder.features(), encoder.recipe()),
-        (32, &config().recipe)
-    );
-    let again = encoder
-        .embed(Arc::new(Sky(27)), 27, |_| ControlFlow::Continue(()))
-        .unwrap();
-    assert_eq!(
-        again,
-        features(run),
-        "and batches of another size give the same features"
-    );
+    assert_eq!((encoder.features(), encoder.recipe()), (32, &config().recipe));
+    let again = encoder.embed(Arc::new(Sky(27)), 27, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(again, features(run), "and batches of another size give the same features");
 }
 
 #[test]
@@ -176,74 +138,16 @@ fn wrong_runs_are_typed_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.safetensors");
     let error = Pretraining::new(config(), 7).err().unwrap();
-    assert!(
-        matches!(
-            error,
-            SimClrError::TooFewFrames {
-                batch_size: 8,
-                frames: 7
-            }
-        ),
-        "{error}"
-    );
-    train(None, folder.path())
-        .checkpoint([])
-        .unwrap()
-        .write(&path)
-        .unwrap();
-    let error = Pretraining::resume(
-        SimClrConfig {
-            seed: 10,
-            ..config()
-        },
-        27,
-        &path,
-    )
-    .err()
-    .unwrap();
-    assert!(
-        matches!(
-            error,
-            SimClrError::OtherRun {
-                what: "configuration",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, SimClrError::TooFewFrames { batch_size: 8, frames: 7 }), "{error}");
+    train(None, folder.path()).checkpoint([]).unwrap().write(&path).unwrap();
+    let error = Pretraining::resume(SimClrConfig { seed: 10, ..config() }, 27, &path).err().unwrap();
+    assert!(matches!(error, SimClrError::OtherRun { what: "configuration", .. }), "{error}");
     let error = Pretraining::resume(config(), 28, &path).err().unwrap();
-    assert!(
-        matches!(
-            error,
-            SimClrError::OtherRun {
-                what: "number of cutouts",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, SimClrError::OtherRun { what: "number of cutouts", .. }), "{error}");
     let mut run = Pretraining::new(config(), 27).unwrap();
-    let error = pretrain(
-        &mut run,
-        Arc::new(Sky(26)),
-        |_, _| ControlFlow::Continue(()),
-    )
-    .unwrap_err();
+    let error = pretrain(&mut run, Arc::new(Sky(26)), |_, _| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, SimClrError::OtherRun { .. }), "{error}");
-    let mut run = Pretraining::new(
-        SimClrConfig {
-            peak_lr: 1e30,
-            warmup_epochs: 0,
-            ..config()
-        },
-        27,
-    )
-    .unwrap();
-    let error = pretrain(
-        &mut run,
-        Arc::new(Sky(27)),
-        |_, _| ControlFlow::Continue(()),
-    )
-    .unwrap_err();
+    let mut run = Pretraining::new(SimClrConfig { peak_lr: 1e30, warmup_epochs: 0, ..config() }, 27).unwrap();
+    let error = pretrain(&mut run, Arc::new(Sky(27)), |_, _| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, SimClrError::Diverged { .. }), "{error}");
 }

@@ -84,7 +84,8 @@ pub fn held_out_text(rows: &[HeldOutRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let body: Vec<[String; 8]> = std::iter::once(COLUMNS.map(String::from)).chain(rows.iter().map(HeldOutRow::cells)).collect();
+    let body: Vec<[String; 8]> =
+        std::iter::once(COLUMNS.map(String::from)).chain(rows.iter().map(HeldOutRow::cells)).collect();
     let width = |column: usize| body.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..8).map(width).collect();
     let mut text = String::from("On held-out sky, beside the baselines\n\n");
@@ -138,7 +139,9 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
         return String::new();
     }
     let head: String = COLUMNS.iter().map(|column| format!("<th>{}</th>", escape(column))).collect();
-    let mut html = format!("<h2>On held-out sky, beside the baselines</h2>\n<div class=\"scroll\"><table class=\"table4\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
+    let mut html = format!(
+        "<h2>On held-out sky, beside the baselines</h2>\n<div class=\"scroll\"><table class=\"table4\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+    );
     let small = |value: f64, interval| format!("{}<small>{}</small>", percent(value), percent_interval(interval));
     for (place, row) in rows.iter().enumerate() {
         let cells = [
@@ -153,7 +156,11 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
         let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
         let title = format!("{}; mean threshold {}", row.choices, three_digits(row.threshold));
         let class = if place == 0 { "run" } else { "baseline" };
-        html.push_str(&format!("<tr class=\"{class}\" title=\"{}\"><td>{}</td>{cells}</tr>\n", escape(&title), escape(&row.name)));
+        html.push_str(&format!(
+            "<tr class=\"{class}\" title=\"{}\"><td>{}</td>{cells}</tr>\n",
+            escape(&title),
+            escape(&row.name)
+        ));
     }
     html + &format!("</tbody>\n</table></div>\n<p class=\"legend\">{}</p>\n", escape(LEGEND))
 }
@@ -194,7 +201,10 @@ mod tests {
     fn every_form_names_every_row() {
         let rows = [row("SimCLR", None), row("gzip <&>", Some((0.1, (0.02, 0.2))))];
         let (text, csv, html) = (held_out_text(&rows), held_out_csv(&rows), held_out_section(&rows));
-        assert!(text.contains("SimCLR") && text.contains("10.0 (2–20)") && text.contains("learned is better"), "{text}");
+        assert!(
+            text.contains("SimCLR") && text.contains("10.0 (2–20)") && text.contains("learned is better"),
+            "{text}"
+        );
         assert_eq!(csv.lines().count(), 3);
         assert!(csv.lines().all(|line| line.matches(',').count() >= 20), "{csv}");
         assert!(html.contains("gzip &lt;&amp;&gt;") && !html.contains("<b>"), "{html}");

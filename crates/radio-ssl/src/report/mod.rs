@@ -11,8 +11,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
 use atomic_file::write_atomically;
+use ndarray::Array2;
 
 mod axes;
 pub mod contact_sheet;

@@ -1,0 +1,518 @@
+//! Every number of a simulated survey, readable from and written to TOML, and the presets that state them.
+//!
+//! A configuration that came from [`SimConfig::from_toml`] or a preset has been checked. `version` names the generator: any
+//! change that alters a pixel gets a new version, and results of both are kept.
+
+use crate::error::SimError;
+use serde::{Deserialize, Serialize};
+
+/// Version of the generator. Raised by every change that alters a pixel or a label.
+pub const GENERATOR_VERSION: u32 = 1;
+
+/// Size of a survey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// 2048 x 2048 pixels, 225 frames: for tests.
+    Tiny,
+    /// 8192 x 8192 pixels, 3,969 frames: for a laptop.
+    Demo,
+    /// 16384 x 16384 pixels, 16,129 frames: about the published label counts.
+    Quarter,
+    /// 32768 x 32768 pixels, 65,025 frames: about the published frame count.
+    Paper,
+}
+
+impl Tier {
+    /// Side of the mosaic in pixels.
+    pub fn side(self) -> usize {
+        match self {
+            Self::Tiny => 2_048,
+            Self::Demo => 8_192,
+            Self::Quarter => 16_384,
+            Self::Paper => 32_768,
+        }
+    }
+
+    /// Name as written in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Demo => "demo",
+            Self::Quarter => "quarter",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+/// All numbers of a simulated survey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimConfig {
+    /// Version of the generator that the numbers belong to ([`GENERATOR_VERSION`]).
+    pub version: u32,
+    /// Name of the survey, also the mosaic id in frame ids: letters, digits and `-`.
+    pub name: String,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// The tier the numbers come from.
+    pub tier: Tier,
+    /// Rows and columns of the mosaic.
+    pub side: usize,
+    /// Pixel size, arcsec.
+    pub pixel_arcsec: f64,
+    /// FWHM of the round restoring beam, arcsec.
+    pub beam_arcsec: f64,
+    /// Observing frequency, MHz.
+    pub frequency_mhz: f64,
+    /// Right ascension of the centre of the mosaic, degrees.
+    pub centre_ra_deg: f64,
+    /// Declination of the centre of the mosaic, degrees.
+    pub centre_dec_deg: f64,
+    /// Noise.
+    pub noise: NoiseConfig,
+    /// Primary beams and footprints.
+    pub coverage: CoverageConfig,
+    /// Source counts.
+    pub counts: CountsConfig,
+    /// Who the sources are and how large.
+    pub population: PopulationConfig,
+    /// Peculiar objects.
+    pub peculiar: PeculiarConfig,
+    /// Artefacts.
+    pub artefacts: ArtefactConfig,
+    /// Object masks and detection.
+    pub truth: TruthConfig,
+    /// Frames and their labels.
+    pub frames: FrameConfig,
+}
+
+/// Noise of the map (specification section 2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseConfig {
+    /// Thermal noise in the middle of the coverage, uJy/beam.
+    pub thermal_ujy: f64,
+    /// FWHM of the main noise kernel, in beams.
+    pub kernel_beams: f64,
+    /// Share of the variance in the wide kernel.
+    pub wide_share: f64,
+    /// FWHM of the wide kernel, in beams.
+    pub wide_kernel_beams: f64,
+    /// Scatter of ln(rms) on large scales.
+    pub rms_scatter: f64,
+    /// Scale of that scatter, degrees.
+    pub rms_scale_deg: f64,
+}
+
+/// Footprints of overlapping primary beams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoverageConfig {
+    /// FWHM of a primary beam, degrees.
+    pub primary_beam_deg: f64,
+    /// Distance of neighbouring beams in a row, degrees.
+    pub pitch_deg: f64,
+    /// Beams per row and rows per footprint.
+    pub beams_per_side: usize,
+    /// Rows of footprints.
+    pub footprint_rows: usize,
+    /// Columns of footprints.
+    pub footprint_columns: usize,
+    /// Centre of the coverage minus centre of the mosaic, degrees along the rows axis (north).
+    pub offset_rows_deg: f64,
+    /// The same along the columns axis.
+    pub offset_columns_deg: f64,
+    /// Pixels are blank where the rms exceeds this multiple of the central one.
+    pub blank_above: f64,
+    /// Least and greatest noise step across a seam.
+    pub seam_noise_step: [f64; 2],
+    /// Least and greatest step of the zero level across a seam, in sigma.
+    pub seam_level_step: [f64; 2],
+    /// Distance over which a seam's steps fade, pixels.
+    pub seam_fade_px: f64,
+    /// Share of seams with a narrow line of offset.
+    pub seam_line_share: f64,
+}
+
+/// Source counts (specification section 3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountsConfig {
+    /// Exponent of `S ~ nu^alpha` that moves the 1.4 GHz counts to the survey.
+    pub spectral_index: f64,
+    /// Faintest source drawn, uJy at the survey frequency.
+    pub faintest_ujy: f64,
+}
+
+/// Sizes and kinds of ordinary sources (specification section 3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopulationConfig {
+    /// 1.4 GHz flux at which half of the sources are AGN, mJy.
+    pub agn_half_mjy: f64,
+    /// Steepness of that change.
+    pub agn_slope: f64,
+    /// Median size of an AGN of 1 mJy at 1.4 GHz, arcsec.
+    pub agn_size_arcsec: f64,
+    /// Growth of the median size with flux.
+    pub agn_size_slope: f64,
+    /// Exponent of the size distribution.
+    pub agn_size_exponent: f64,
+    /// Share of bright AGN drawn from the far tail of sizes.
+    pub agn_tail_share: f64,
+    /// Faintest flux of that tail, mJy.
+    pub agn_tail_mjy: f64,
+    /// Sizes of that tail, arcsec.
+    pub agn_tail_arcsec: [f64; 2],
+    /// Largest AGN, arcsec.
+    pub agn_largest_arcsec: f64,
+    /// Median size of a star-forming galaxy of 1 mJy, arcsec.
+    pub star_forming_size_arcsec: f64,
+    /// Share of sources with a close neighbour.
+    pub pairs: f64,
+    /// Sources below this size, in beams, are points.
+    pub point_below_beams: f64,
+    /// AGN of at least this size, arcsec, get a morphology.
+    pub resolved_arcsec: f64,
+    /// Shares of FR-II, FR-x, single and FR-I among resolved AGN.
+    pub agn_classes: [f64; 4],
+    /// Largest AGN that may be a single peak, arcsec.
+    pub agn_single_largest_arcsec: f64,
+    /// Share of bent sources among FR-I, and among FR-II and FR-x.
+    pub bent: [f64; 2],
+    /// Discs of nearby galaxies per square degree.
+    pub discs_per_deg2: f64,
+    /// Cluster halos and relics per square degree.
+    pub clusters_per_deg2: f64,
+    /// Large diffuse objects per square degree.
+    pub large_diffuse_per_deg2: f64,
+    /// Filaments per square degree.
+    pub filaments_per_deg2: f64,
+}
+
+/// Peculiar objects (specification section 4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeculiarConfig {
+    /// Peculiar objects per square degree.
+    pub per_deg2: f64,
+    /// Weights of circles, ring pairs, X and Z, double-doubles, multi-bends, one-sided, one-offs.
+    pub weights: [f64; 7],
+    /// Whether sizes equal those of the twins; `false` makes them 1.8 times larger.
+    pub matched: bool,
+    /// Smallest twin, arcsec.
+    pub twin_least_arcsec: f64,
+    /// Least and greatest true peak S/N of a twin.
+    pub twin_snr: [f64; 2],
+    /// Smallest mask of a twin, beams.
+    pub twin_least_beams: f64,
+    /// Twins tried before the flux is forced into the limits.
+    pub attempts: usize,
+}
+
+/// Artefacts (specification section 5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtefactConfig {
+    /// Multiplies all errors of the array.
+    pub scale: f64,
+    /// Faintest source with artefacts, mJy.
+    pub faintest_mjy: f64,
+    /// Patterns of the synthetic array; 0 takes the cheap closed form instead.
+    pub bank: usize,
+    /// Side of a pattern, pixels (a power of two).
+    pub pattern_px: usize,
+    /// Median phase error per antenna, radians.
+    pub constant_error_rad: f64,
+    /// Median phase error per scan, radians.
+    pub scan_error_rad: f64,
+    /// Distance at which the errors have fallen to 35 %, arcsec: calibration removes what lies farther out.
+    pub reach_arcsec: f64,
+    /// Largest share of the dirty beam left around a source.
+    pub unclean_share: f64,
+    /// Stripes per square degree.
+    pub stripes_per_deg2: f64,
+    /// Whether extended emission sits in negative bowls.
+    pub bowls: bool,
+}
+
+/// Object masks and detection (specification section 6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TruthConfig {
+    /// Threshold of a mask, local sigma.
+    pub mask_sigma: f64,
+    /// Peak needed to be detectable, local sigma.
+    pub detect_sigma: f64,
+    /// Peak below which an object is left out of the tables, local sigma.
+    pub catalogue_sigma: f64,
+    /// Pixels needed to be detectable.
+    pub least_px: usize,
+    /// Beam-like objects closer than this many beams become one.
+    pub merge_beams: f64,
+}
+
+/// Who labels the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Annotator {
+    /// The labels are the truth.
+    Truth,
+    /// The labels have the gaps and mistakes of a human eye.
+    Human,
+}
+
+/// Frames and their labels (specification section 6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameConfig {
+    /// Side of a frame, pixels.
+    pub size: usize,
+    /// Step between frames, pixels.
+    pub step: usize,
+    /// Frames with a larger share of blank pixels are dropped.
+    pub blank_limit: f64,
+    /// Share of PECULIAR among labelled frames.
+    pub peculiar_share: f64,
+    /// Side of the sky blocks that are labelled as a whole, pixels.
+    pub block: usize,
+    /// Largest number of labelled PECULIAR frames.
+    pub peculiar_limit: usize,
+    /// Who labels.
+    pub annotator: Annotator,
+}
+
+impl SimConfig {
+    /// A survey like the EMU pilot: 944 MHz, 2 arcsec pixels, 15 arcsec beam, about 27 uJy/beam.
+    pub fn emu_pilot(tier: Tier, seed: u64) -> Self {
+        let (footprint_rows, footprint_columns, offset_rows_deg, offset_columns_deg) = match tier {
+            Tier::Tiny => (1, 2, 0.2, -0.25),
+            Tier::Demo => (2, 2, -3.5, -0.9),
+            Tier::Quarter => (2, 2, -1.6, -1.2),
+            Tier::Paper => (4, 4, -1.5, -1.2),
+        };
+        Self {
+            version: GENERATOR_VERSION,
+            name: format!("sim-emu-{}", tier.name()),
+            seed,
+            tier,
+            side: tier.side(),
+            pixel_arcsec: 2.0,
+            beam_arcsec: 15.0,
+            frequency_mhz: 944.0,
+            centre_ra_deg: 315.0,
+            centre_dec_deg: -55.0,
+            noise: NoiseConfig {
+                thermal_ujy: 23.0,
+                kernel_beams: 0.8,
+                wide_share: 0.05,
+                wide_kernel_beams: 4.0,
+                rms_scatter: 0.05,
+                rms_scale_deg: 1.0,
+            },
+            coverage: CoverageConfig {
+                primary_beam_deg: 1.65,
+                pitch_deg: 0.9,
+                beams_per_side: 6,
+                footprint_rows,
+                footprint_columns,
+                offset_rows_deg,
+                offset_columns_deg,
+                blank_above: 10.0,
+                seam_noise_step: [1.2, 1.6],
+                seam_level_step: [0.3, 0.8],
+                seam_fade_px: 400.0,
+                seam_line_share: 0.1,
+            },
+            counts: CountsConfig { spectral_index: -0.7, faintest_ujy: 10.0 },
+            population: PopulationConfig {
+                agn_half_mjy: 0.15,
+                agn_slope: 1.2,
+                agn_size_arcsec: 2.0,
+                agn_size_slope: 0.30,
+                agn_size_exponent: 0.62,
+                agn_tail_share: 0.04,
+                agn_tail_mjy: 2.0,
+                agn_tail_arcsec: [60.0, 440.0],
+                agn_largest_arcsec: 480.0,
+                star_forming_size_arcsec: 1.0,
+                pairs: 0.05,
+                point_below_beams: 0.3,
+                resolved_arcsec: 15.0,
+                agn_classes: [0.557, 0.144, 0.237, 0.062],
+                agn_single_largest_arcsec: 60.0,
+                bent: [0.25, 0.10],
+                discs_per_deg2: 0.8,
+                clusters_per_deg2: 0.6,
+                large_diffuse_per_deg2: 0.04,
+                filaments_per_deg2: 0.05,
+            },
+            peculiar: PeculiarConfig {
+                per_deg2: 1.35,
+                weights: [0.20, 0.10, 0.20, 0.15, 0.15, 0.10, 0.10],
+                matched: true,
+                twin_least_arcsec: 30.0,
+                twin_snr: [8.0, 300.0],
+                twin_least_beams: 6.0,
+                attempts: 50,
+            },
+            artefacts: ArtefactConfig {
+                scale: 0.8,
+                faintest_mjy: 30.0,
+                bank: if tier == Tier::Tiny { 0 } else { 24 },
+                pattern_px: 1024,
+                constant_error_rad: 0.06,
+                scan_error_rad: 0.03,
+                reach_arcsec: 120.0,
+                unclean_share: 0.02,
+                stripes_per_deg2: 0.15,
+                bowls: false,
+            },
+            truth: TruthConfig {
+                mask_sigma: 2.5,
+                detect_sigma: 5.0,
+                catalogue_sigma: 3.0,
+                least_px: 5,
+                merge_beams: 1.2,
+            },
+            frames: FrameConfig {
+                size: 256,
+                step: 128,
+                blank_limit: 0.30,
+                peculiar_share: 0.074,
+                block: 1024,
+                peculiar_limit: 428,
+                annotator: Annotator::Human,
+            },
+        }
+    }
+
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// If the text is no TOML, misses or adds a key, or holds numbers that contradict each other.
+    pub fn from_toml(text: &str) -> Result<Self, SimError> {
+        let config: Self = toml::from_str(text).map_err(|source| SimError::ConfigText { source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML.
+    ///
+    /// # Errors
+    /// If a number cannot be written as TOML (a seed above 2^63).
+    pub fn to_toml(&self) -> Result<String, SimError> {
+        toml::to_string(self).map_err(|source| SimError::ConfigWrite { source })
+    }
+
+    /// A stable 64-bit fingerprint (FNV-1a of the TOML text), as 16 hexadecimal digits.
+    ///
+    /// # Errors
+    /// As [`SimConfig::to_toml`].
+    pub fn fingerprint(&self) -> Result<String, SimError> {
+        let hash = self
+            .to_toml()?
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        Ok(format!("{hash:016x}"))
+    }
+
+    /// Checks the limits between the numbers.
+    ///
+    /// # Errors
+    /// [`SimError::Config`] naming the first key that is out of range.
+    pub fn check(&self) -> Result<(), SimError> {
+        let refuse =
+            |key: &'static str, found: String, expected: &'static str| Err(SimError::Config { key, found, expected });
+        if self.version != GENERATOR_VERSION {
+            return refuse("version", self.version.to_string(), "the version of this generator, 1");
+        }
+        if self.name.is_empty() || !self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return refuse("name", self.name.clone(), "letters, digits and -");
+        }
+        if self.seed > i64::MAX as u64 {
+            return refuse("seed", self.seed.to_string(), "at most 2^63 - 1, the largest integer of TOML");
+        }
+        if self.side < self.frames.size || self.side > 65_536 {
+            return refuse("side", self.side.to_string(), "at least one frame and at most 65536 pixels");
+        }
+        if self.frames.size == 0 || self.frames.step == 0 || self.frames.block == 0 {
+            return refuse("frames", format!("{:?}", self.frames), "size, step and block above 0");
+        }
+        let beam_px = self.beam_arcsec / self.pixel_arcsec;
+        if !(self.pixel_arcsec > 0.0 && (2.0..=16.0).contains(&beam_px)) {
+            return refuse("beam_arcsec", format!("{beam_px} pixels"), "a beam of 2 to 16 pixels");
+        }
+        if !(self.noise.thermal_ujy >= 0.0 && (0.0..1.0).contains(&self.noise.wide_share)) {
+            return refuse("noise", format!("{:?}", self.noise), "thermal noise >= 0, wide share in [0, 1)");
+        }
+        if !(0.2..=1.5).contains(&self.noise.kernel_beams) || !(1.0..=8.0).contains(&self.noise.wide_kernel_beams) {
+            return refuse("noise", format!("{:?}", self.noise), "kernels of 0.2-1.5 and 1-8 beams");
+        }
+        if !(self.counts.faintest_ujy >= 1.0 && self.counts.faintest_ujy <= 1e6) {
+            return refuse("counts.faintest_ujy", self.counts.faintest_ujy.to_string(), "1 to 1e6");
+        }
+        if !(self.frequency_mhz > 0.0 && self.frequency_mhz.is_finite()) {
+            return refuse("frequency_mhz", self.frequency_mhz.to_string(), "above 0");
+        }
+        let share_is_valid = self.frames.peculiar_share > 0.0 && self.frames.peculiar_share < 1.0;
+        if !((0.0..=1.0).contains(&self.frames.blank_limit) && share_is_valid) {
+            return refuse("frames", format!("{:?}", self.frames), "blank limit in [0, 1], peculiar share in (0, 1)");
+        }
+        if self.artefacts.bank > 0
+            && (!self.artefacts.pattern_px.is_power_of_two() || !(128..=2048).contains(&self.artefacts.pattern_px))
+        {
+            return refuse(
+                "artefacts.pattern_px",
+                self.artefacts.pattern_px.to_string(),
+                "a power of two from 128 to 2048",
+            );
+        }
+        if self.peculiar.weights.iter().any(|w| *w < 0.0) || self.peculiar.weights.iter().sum::<f64>() <= 0.0 {
+            return refuse("peculiar.weights", format!("{:?}", self.peculiar.weights), "weights >= 0, not all 0");
+        }
+        Ok(())
+    }
+
+    /// Beam FWHM in pixels.
+    pub fn beam_px(&self) -> f64 {
+        self.beam_arcsec / self.pixel_arcsec
+    }
+
+    /// Area of the whole mosaic, square degrees.
+    pub fn area_deg2(&self) -> f64 {
+        (self.side as f64 * self.pixel_arcsec / 3600.0).powi(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_survives_toml_and_unknown_keys_do_not() {
+        let config = SimConfig::emu_pilot(Tier::Demo, 7);
+        let text = config.to_toml().unwrap();
+        assert_eq!(SimConfig::from_toml(&text).unwrap(), config);
+        assert!(matches!(SimConfig::from_toml(&format!("colour = 1\n{text}")), Err(SimError::ConfigText { .. })));
+        let other = SimConfig::emu_pilot(Tier::Demo, 8);
+        assert_ne!(config.fingerprint().unwrap(), other.fingerprint().unwrap());
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let good = SimConfig::emu_pilot(Tier::Tiny, 1);
+        good.check().unwrap();
+        let bad = [
+            SimConfig { side: 100, ..good.clone() },
+            SimConfig { version: 0, ..good.clone() },
+            SimConfig { name: "a b".into(), ..good.clone() },
+            SimConfig { beam_arcsec: f64::NAN, ..good.clone() },
+            SimConfig { seed: u64::MAX, ..good.clone() },
+        ];
+        for config in bad {
+            assert!(matches!(config.check(), Err(SimError::Config { .. })), "{config:?}");
+        }
+    }
+}

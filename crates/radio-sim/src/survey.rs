@@ -1,0 +1,342 @@
+//! The whole survey on disk: map, mask, tables, labels and the files that describe them.
+//!
+//! [`simulate`] is the main path: sky, truth, map in strips, frames, tables.
+
+use crate::config::SimConfig;
+use crate::error::SimError;
+use crate::frames::{Frame, PatchCounts, annotate, true_frames};
+use crate::shapes::Kind;
+use crate::sky::Sky;
+use crate::tables::{write_components, write_frames, write_labels, write_objects, write_survey};
+use crate::truth::{ArtefactBoxes, DetectionClass, TrueObject, true_objects};
+use metrics::FrameGroup;
+use ndarray::Array2;
+use radio_io::{Card, FrameLabel, ImageWriter, Wcs};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Rows of a strip and columns of a tile, pixels; the bits do not depend on them.
+const STRIP_ROWS: usize = 512;
+const TILE_COLS: usize = 1024;
+/// Every so many pixels, along rows and columns, one is kept to measure the rms.
+const SAMPLE: usize = 8;
+
+/// How far a simulation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: &'static str,
+    /// Steps done in this stage.
+    pub done: usize,
+    /// Steps of this stage.
+    pub total: usize,
+}
+
+/// What was written and what it holds.
+#[derive(Debug, Clone)]
+pub struct SimulatedSurvey {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `survey.toml`, for [`radio_io::Survey::load`].
+    pub survey: PathBuf,
+    /// `mosaic.fits`, Jy/beam.
+    pub mosaic: PathBuf,
+    /// `mask.fits`, object ids.
+    pub mask: PathBuf,
+    /// `objects.csv`.
+    pub objects: PathBuf,
+    /// `frames.csv`.
+    pub frames: PathBuf,
+    /// `labels.csv`.
+    pub labels: PathBuf,
+    /// Figures for the report.
+    pub summary: SurveySummary,
+}
+
+/// Figures of a simulated survey.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SurveySummary {
+    /// Fingerprint of the configuration.
+    pub fingerprint: String,
+    /// Area of the mosaic without blank pixels, square degrees.
+    pub area_deg2: f64,
+    /// Frames that are not too blank.
+    pub frames: usize,
+    /// Frames with an annotator's labels.
+    pub labelled: usize,
+    /// True labels: frames per label.
+    pub label_counts: Vec<(FrameLabel, usize)>,
+    /// Annotated labels among the labelled frames.
+    pub labelled_counts: Vec<(FrameLabel, usize)>,
+    /// Labelled frames that are peculiar, complex, ordinary.
+    pub groups: [usize; 3],
+    /// Objects in the table, per kind.
+    pub kinds: Vec<(Kind, usize)>,
+    /// Detectable objects per detection class.
+    pub classes: Vec<(DetectionClass, usize)>,
+    /// Share of the peculiar objects that were forced into their limits.
+    pub forced_share: f64,
+    /// Share of the peculiar objects that an eye can recognise.
+    pub recognisable_share: f64,
+    /// Clipped rms of the finished map, Jy/beam.
+    pub rms: f64,
+    /// Median of the finished map, Jy/beam.
+    pub median: f64,
+}
+
+/// Simulates a survey and writes it into the folder `out`, which is made if missing.
+///
+/// Same configuration, same bits: neither threads nor progress matter.
+///
+/// # Errors
+/// [`SimError::Config`] for a configuration that contradicts itself; otherwise what the operating system refused.
+pub fn simulate(
+    config: &SimConfig,
+    out: &Path,
+    progress: impl Fn(Progress) + Sync,
+) -> Result<SimulatedSurvey, SimError> {
+    let step = |stage, done, total| progress(Progress { stage, done, total });
+    let fingerprint = config.fingerprint()?;
+    std::fs::create_dir_all(out).map_err(|source| SimError::Io { path: out.to_path_buf(), source })?;
+    step("sky", 0, 1);
+    let sky = Sky::new(config)?;
+    step("sky", 1, 1);
+    step("truth", 0, 1);
+    let boxes = ArtefactBoxes::new(&sky);
+    let objects = true_objects(&sky, &boxes);
+    step("truth", 1, 1);
+    let wcs = survey_wcs(config)?;
+    let mut patches = PatchCounts::new(config);
+    let paths = |name: &str| out.join(name);
+    let sample =
+        write_maps(&sky, &objects, &wcs, &fingerprint, &mut patches, out, |done, total| step("map", done, total))?;
+    step("tables", 0, 1);
+    let mut frames = true_frames(&sky, &objects, &patches);
+    annotate(config, &mut frames);
+    write_objects(&sky, &objects, &wcs, &paths("objects.csv"))?;
+    write_components(&objects, config, &paths("components.csv"))?;
+    write_frames(config, &frames, &wcs, &paths("frames.csv"))?;
+    write_labels(config, &frames, &paths("labels.csv"))?;
+    write_survey(config, &fingerprint, out)?;
+    step("tables", 1, 1);
+    let summary = summarise(config, fingerprint, &objects, &frames, &patches, &sample);
+    Ok(SimulatedSurvey {
+        folder: out.to_path_buf(),
+        survey: paths("survey.toml"),
+        mosaic: paths("mosaic.fits"),
+        mask: paths("mask.fits"),
+        objects: paths("objects.csv"),
+        frames: paths("frames.csv"),
+        labels: paths("labels.csv"),
+        summary,
+    })
+}
+
+/// The sky coordinates of the mosaic: SIN projection, centre of the map at the centre of the survey.
+///
+/// # Errors
+/// [`SimError::Map`] if the position is no place on the sky.
+pub fn survey_wcs(config: &SimConfig) -> Result<Wcs, SimError> {
+    let middle = (config.side as f64 - 1.0) / 2.0;
+    Wcs::north_up("SIN", (config.centre_ra_deg, config.centre_dec_deg), (middle, middle), config.pixel_arcsec)
+        .map_err(|source| SimError::Map { source })
+}
+
+/// Writes map and mask strip by strip, counts blank and artefact pixels, and returns a sample of the pixels.
+fn write_maps(
+    sky: &Sky,
+    objects: &[TrueObject],
+    wcs: &Wcs,
+    fingerprint: &str,
+    patches: &mut PatchCounts,
+    out: &Path,
+    step: impl Fn(usize, usize),
+) -> Result<Vec<f32>, SimError> {
+    let config = &sky.config;
+    let side = config.side;
+    let refused = |source| SimError::Map { source };
+    let mut cards = wcs.cards();
+    cards.push(Card::new("OBJECT", config.name.as_str(), "simulated survey"));
+    cards.push(Card::history(&format!(
+        "radio-sim generator version {}, seed {}, configuration {fingerprint}",
+        config.version, config.seed
+    )));
+    let mut map_cards = cards.clone();
+    map_cards.push(Card::new("BUNIT", "Jy/beam", ""));
+    map_cards.push(Card::new("BMAJ", config.beam_arcsec / 3600.0, "degrees"));
+    map_cards.push(Card::new("BMIN", config.beam_arcsec / 3600.0, "degrees"));
+    map_cards.push(Card::new("BPA", 0.0, "degrees"));
+    map_cards.push(Card::new("RESTFRQ", config.frequency_mhz * 1e6, "Hz"));
+    let mut map_file = ImageWriter::<f32>::create(&out.join("mosaic.fits"), side, side, &map_cards).map_err(refused)?;
+    let mut mask_file = ImageWriter::<i32>::create(&out.join("mask.fits"), side, side, &cards).map_err(refused)?;
+    // Small objects lie on top of large ones.
+    let mut order: Vec<&TrueObject> = objects.iter().collect();
+    order.sort_by_key(|o| (std::cmp::Reverse(o.mask.px), o.id));
+    let strips = side.div_ceil(STRIP_ROWS);
+    let mut sample = Vec::new();
+    for strip in 0..strips {
+        let row = strip * STRIP_ROWS;
+        let rows = STRIP_ROWS.min(side - row);
+        let columns: Vec<usize> = (0..side).step_by(TILE_COLS).collect();
+        let tiles: Vec<(usize, Array2<f32>, Array2<f32>)> = columns
+            .into_par_iter()
+            .map(|col| {
+                let (map, artefacts) = sky.map_and_artefacts(row as i64, col as i64, rows, TILE_COLS.min(side - col));
+                (col, map, artefacts)
+            })
+            .collect();
+        let mask = mask_strip(&order, row, rows, side);
+        let mut line = vec![0f32; side];
+        let mut sigma = vec![0f32; side];
+        for r in 0..rows {
+            let mask_line = &mask[r * side..(r + 1) * side];
+            sky.rms.sigma_row((row + r) as i64, 0, &mut sigma);
+            for (col, map, artefacts) in &tiles {
+                for (j, (v, a)) in map.row(r).iter().zip(artefacts.row(r)).enumerate() {
+                    let c = col + j;
+                    line[c] = *v;
+                    let patch = patches.index(row + r, c);
+                    if v.is_nan() {
+                        patches.blank[patch] += 1;
+                    } else if a.abs() >= 3.0 * sigma[c] && mask_line[c] == 0 {
+                        patches.artefact[patch] += 1;
+                    }
+                }
+            }
+            if (row + r).is_multiple_of(SAMPLE) {
+                sample.extend(line.iter().step_by(SAMPLE).filter(|v| v.is_finite()));
+            }
+            map_file.write_rows(&line).map_err(refused)?;
+            mask_file.write_rows(mask_line).map_err(refused)?;
+        }
+        step(strip + 1, strips);
+    }
+    map_file.finish().map_err(refused)?;
+    mask_file.finish().map_err(refused)?;
+    Ok(sample)
+}
+
+/// Object ids of a strip, row-major.
+fn mask_strip(order: &[&TrueObject], row: usize, rows: usize, side: usize) -> Vec<i32> {
+    let mut strip = vec![0i32; rows * side];
+    let (low, high) = (row as i32, (row + rows) as i32);
+    for object in order {
+        let runs = &object.mask.runs;
+        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
+        if last.row < low || first.row >= high {
+            continue;
+        }
+        for run in runs.iter().filter(|r| r.row >= low && r.row < high) {
+            let (a, b) = (run.first.clamp(0, side as i32) as usize, run.end.clamp(0, side as i32) as usize);
+            let start = (run.row - low) as usize * side;
+            strip[start + a..start + b].fill(object.id);
+        }
+    }
+    strip
+}
+
+fn summarise(
+    config: &SimConfig,
+    fingerprint: String,
+    objects: &[TrueObject],
+    frames: &[Frame],
+    patches: &PatchCounts,
+    sample: &[f32],
+) -> SurveySummary {
+    let per_label = |of: &dyn Fn(&Frame) -> &Vec<FrameLabel>, labelled: bool| {
+        FrameLabel::ALL
+            .map(|l| (l, frames.iter().filter(|f| (f.labelled || !labelled) && of(f).contains(&l)).count()))
+            .to_vec()
+    };
+    let labelled: Vec<&Frame> = frames.iter().filter(|f| f.labelled).collect();
+    let mut groups = [0; 3];
+    for frame in &labelled {
+        let labels: Vec<&str> = frame.annotated.iter().map(|label| label.text()).collect();
+        if let Some(group) = FrameGroup::from_labels(&labels) {
+            groups[group as usize] += 1;
+        }
+    }
+    let odd: Vec<&TrueObject> = objects.iter().filter(|o| o.kind.is_peculiar()).collect();
+    let share = |n: usize| if odd.is_empty() { 0.0 } else { n as f64 / odd.len() as f64 };
+    let blank: f64 = patches.blank.iter().map(|n| f64::from(*n)).sum();
+    let classes = [
+        DetectionClass::Flagged,
+        DetectionClass::ExtendedMultisland,
+        DetectionClass::Extended,
+        DetectionClass::Compact,
+    ];
+    let mut sorted = sample.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let quantile = |q: f64| sorted.get((q * sorted.len() as f64) as usize).map_or(f64::NAN, |v| f64::from(*v));
+    SurveySummary {
+        fingerprint,
+        area_deg2: config.area_deg2() * (1.0 - blank / (config.side * config.side) as f64),
+        frames: frames.len(),
+        labelled: labelled.len(),
+        label_counts: per_label(&|f| &f.labels, false),
+        labelled_counts: per_label(&|f| &f.annotated, true),
+        groups,
+        kinds: Kind::ALL.iter().map(|k| (*k, objects.iter().filter(|o| o.kind == *k).count())).collect(),
+        classes: classes
+            .iter()
+            .map(|c| (*c, objects.iter().filter(|o| o.detectable && o.class == *c).count()))
+            .collect(),
+        forced_share: share(odd.iter().filter(|o| o.forced).count()),
+        recognisable_share: share(odd.iter().filter(|o| o.recognisable).count()),
+        rms: f64::from(radio_io::robust_rms(sample)),
+        median: quantile(0.5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Tier;
+    use crate::sky::render_window;
+    use radio_io::{FrameLabels, FrameSet, Mosaic, Survey};
+
+    /// The whole tiny survey through the reader that the rest of the workspace uses.
+    #[test]
+    fn a_survey_on_disk_is_what_radio_io_reads() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let config = SimConfig::emu_pilot(Tier::Tiny, 3);
+        let made = simulate(&config, folder.path(), |_| {})?;
+        let survey = Survey::load(&made.survey, |_| None)?;
+        let frames = FrameSet::of_survey(&survey)?;
+        assert_eq!(frames.len(), made.summary.frames);
+        let labels = FrameLabels::read(&made.labels)?;
+        let joined = labels.join(&frames)?;
+        assert_eq!(joined.iter().flatten().count(), made.summary.labelled);
+        let mosaic = Mosaic::open(&made.mosaic)?;
+        let sky = Sky::new(&config)?;
+        let (window, own) = (mosaic.window(400, 900, 70, 300)?, render_window(&sky, 400, 900, 70, 300));
+        assert!(window.iter().zip(&own).all(|(a, b)| a.to_bits() == b.to_bits()));
+        assert_eq!(mosaic.unit(), Some("Jy/beam"));
+        // The mask holds the peak of every bright compact object.
+        let mask = Mosaic::open(&made.mask)?.full()?;
+        let text = std::fs::read_to_string(&made.objects)?;
+        let rows = text.lines().filter(|l| l.contains("COMPACT")).count();
+        assert!(rows > 700, "{rows}");
+        let ids: std::collections::BTreeSet<i64> = mask.iter().map(|v| *v as i64).collect();
+        assert!(ids.len() > 700 && ids.contains(&0), "{}", ids.len());
+        let again = tempfile::tempdir()?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+        pool.install(|| simulate(&config, again.path(), |_| {}))?;
+        for name in [
+            "mosaic.fits",
+            "mask.fits",
+            "objects.csv",
+            "frames.csv",
+            "labels.csv",
+            "survey.toml",
+            "sim.toml",
+            "components.csv",
+        ] {
+            assert!(
+                std::fs::read(folder.path().join(name))? == std::fs::read(again.path().join(name))?,
+                "{name} differs"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Peculiar objects and their twins: strange in shape, ordinary in flux, size and signal-to-noise ratio.
+//!
+//! A twin is a virtual ordinary extended object, drawn like all others under its own address. The peculiar object borrows its
+//! flux and size, so that an anomaly search cannot find it by brightness or by area (specification section 4).
+
+use crate::address::{Address, Layer};
+use crate::config::SimConfig;
+use crate::counts::CountTable;
+use crate::coverage::RmsField;
+use crate::draw::{lognormal, weighted};
+use crate::gaussian::BeamShape;
+use crate::mask::{ObjectImage, ObjectMask, clear_holes, measure, object_image};
+use crate::population::{
+    SkyObject, agn_kind, agn_share, agn_size, count_in_cell, draw_rare, ordinary_parts, place_in_cell, rare_layers,
+};
+use crate::shapes::{Kind, oddity};
+use rand::Rng;
+
+/// Ordinary AGN of at least 30 arcsec per square degree, the main source of twins.
+const LARGE_AGN_PER_DEG2: f64 = 12.3;
+/// Faintest AGN considered as a twin, Jy.
+const FAINTEST_TWIN: f64 = 3e-4;
+/// Shapes tried with one twin before another is drawn.
+const SHAPES_PER_TWIN: u32 = 4;
+
+/// Noise and beam that a virtual object is judged with.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// The survey.
+    pub config: &'a SimConfig,
+    /// Its counts.
+    pub counts: &'a CountTable,
+    /// Its beam.
+    pub beam: &'a BeamShape,
+    /// Its thermal noise.
+    pub rms: &'a RmsField,
+    /// Rms of the faint sources, Jy/beam.
+    pub confusion: f64,
+    /// Noise with confusion at the place that is judged, Jy/beam.
+    pub sigma: f64,
+}
+
+impl<'a> Judge<'a> {
+    /// The judge for an object at a pixel; where the map is blank, for the middle of the coverage.
+    fn moved_to(&self, x: f64, y: f64) -> Self {
+        let thermal = self.rms.sigma(y.round() as i64, x.round() as i64);
+        Self { sigma: thermal.map_or(self.sigma, |s| f64::from(s).hypot(self.confusion)), ..*self }
+    }
+}
+
+/// What a peculiar object borrows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Twin {
+    /// Flux density, Jy.
+    pub flux: f64,
+    /// Largest angular size, pixels.
+    pub size: f64,
+}
+
+/// A twin that passes the limits.
+pub fn draw_twin(judge: &Judge, rng: &mut impl Rng) -> Twin {
+    let config = judge.config;
+    let p = &config.peculiar;
+    let layers = rare_layers(config);
+    let mut weights = [LARGE_AGN_PER_DEG2, 0.0, 0.0, 0.0, 0.0];
+    for (w, (_, density)) in weights[1..].iter_mut().zip(&layers) {
+        *w = *density;
+    }
+    let least = p.twin_least_arcsec / config.pixel_arcsec;
+    let mut twin = Twin { flux: 2e-3, size: 2.0 * least };
+    // The limits pass about a third; the bound only guards against limits that nothing can pass.
+    for _ in 0..500 {
+        let which = weighted(rng, &weights);
+        let (kind, flux, size) =
+            if which == 0 { draw_large_agn(judge, rng, least) } else { draw_rare(rng, config, layers[which - 1].0) };
+        if size < least || kind == Kind::Single && flux < FAINTEST_TWIN {
+            continue;
+        }
+        if flux / judge.sigma < p.twin_snr[0] {
+            continue;
+        }
+        let parts = if kind == Kind::Single {
+            let s = 0.5 * size / crate::gaussian::FWHM_PER_SIGMA;
+            vec![crate::gaussian::Gaussian { x: 0.0, y: 0.0, flux, s1: s, s2: 0.6 * s, angle: 0.0 }]
+        } else {
+            ordinary_parts(rng, config, kind, flux, size, 0.0, 0.0, 0.0)
+        };
+        twin = Twin { flux, size };
+        let mask = measure(&object_image(&parts, judge.beam), judge.sigma, config.truth.mask_sigma);
+        if mask.is_some_and(|m| is_twin(judge, &m)) {
+            break;
+        }
+    }
+    Twin { flux: twin.flux * lognormal(rng, 1.0, 0.04), size: twin.size * lognormal(rng, 1.0, 0.04) }
+}
+
+/// Whether an object could be a twin by its true signal-to-noise ratio and mask.
+pub fn is_twin(judge: &Judge, mask: &ObjectMask) -> bool {
+    let p = &judge.config.peculiar;
+    let snr = mask.peak / judge.sigma;
+    snr >= p.twin_snr[0] && snr <= p.twin_snr[1] && mask.px as f64 >= p.twin_least_beams * judge.beam.area
+}
+
+/// Kind, flux and size of an AGN larger than `least` pixels.
+fn draw_large_agn(judge: &Judge, rng: &mut impl Rng, least: f64) -> (Kind, f64, f64) {
+    let config = judge.config;
+    loop {
+        let flux = judge.counts.draw_above(rng, FAINTEST_TWIN);
+        if rng.random::<f64>() >= agn_share(config, judge.counts, flux) {
+            continue;
+        }
+        let size = agn_size(rng, config, judge.counts, flux) / config.pixel_arcsec;
+        if size >= least {
+            return (agn_kind(rng, config, size * config.pixel_arcsec), flux, size);
+        }
+    }
+}
+
+/// Whether an eye can tell what the object is: a clear hole or saddle between the parts that make it odd.
+fn recognisable(kind: Kind, image: &ObjectImage, mask: &ObjectMask, sigma: f64) -> bool {
+    match kind {
+        Kind::Circle | Kind::RingPair => clear_holes(image, sigma) >= 1,
+        Kind::DoubleDouble => mask.clear_peaks >= 3,
+        // Wings make the mask of an X wide; a plain double is narrow.
+        Kind::XShape => mask.axis_ratio > 0.4 && (mask.clear_peaks >= 2 || clear_holes(image, sigma) >= 1),
+        _ => mask.clear_peaks >= 2 || clear_holes(image, sigma) >= 1,
+    }
+}
+
+/// All peculiar objects of one cell.
+pub fn peculiar_objects(judge: &Judge, cell: (i64, i64)) -> Vec<SkyObject> {
+    let config = judge.config;
+    let n = count_in_cell(config, Layer::Peculiar, config.peculiar.per_deg2, cell);
+    (0..n as u32).map(|index| peculiar_object(judge, cell, index)).collect()
+}
+
+fn peculiar_object(judge: &Judge, cell: (i64, i64), index: u32) -> SkyObject {
+    let config = judge.config;
+    let p = &config.peculiar;
+    let address = |layer, index| Address { seed: config.seed, layer, y: cell.0, x: cell.1, index };
+    let mut rng = address(Layer::Peculiar, index + 1).rng();
+    let (x, y, angle) = place_in_cell(&mut rng, cell);
+    let judge = &judge.moved_to(x, y);
+    let kind = Kind::PECULIAR[weighted(&mut rng, &p.weights)];
+    let mut twins = address(Layer::Twin, index + 1).rng();
+    let growth = if p.matched { 1.0 } else { 1.8 };
+    let fwhm = config.beam_px();
+    let (low, high, snr_limit) = oddity::limits(kind);
+    let object = |parts, flux, size, forced, recognisable, twin| SkyObject {
+        layer: Layer::Peculiar,
+        cell,
+        index,
+        kind,
+        x,
+        y,
+        flux,
+        size,
+        angle,
+        forced,
+        recognisable,
+        twin,
+        parts,
+        bowl: Vec::new(),
+    };
+    let mut fallback = (2e-3, low * fwhm);
+    for attempt in 0..p.attempts as u32 {
+        let twin = draw_twin(judge, &mut twins);
+        let (flux, size) = (twin.flux, twin.size * growth);
+        fallback = (flux, size);
+        if size < low * fwhm || size > high * fwhm {
+            continue;
+        }
+        for _ in 0..SHAPES_PER_TWIN {
+            let parts = oddity::peculiar(&mut rng, kind, fwhm / size).place(flux, size, angle, x, y);
+            let image = object_image(&parts, judge.beam);
+            let Some(mask) = measure(&image, judge.sigma, config.truth.mask_sigma) else { break };
+            let snr = mask.peak / judge.sigma;
+            if snr < p.twin_snr[0]
+                || snr > snr_limit.min(p.twin_snr[1])
+                || (mask.px as f64) < p.twin_least_beams * judge.beam.area
+            {
+                break;
+            }
+            if recognisable(kind, &image, &mask, judge.sigma) {
+                return object(parts, flux, size, false, true, attempt + 1);
+            }
+        }
+    }
+    // Nothing fitted: force size and flux into the limits.
+    let size = fallback.1.clamp(low * fwhm, high * fwhm);
+    let parts = oddity::peculiar(&mut rng, kind, fwhm / size).place(fallback.0, size, angle, x, y);
+    let image = object_image(&parts, judge.beam);
+    let peak = image.pixels.iter().fold(0f32, |a, b| a.max(*b));
+    let target = (f64::from(peak) / judge.sigma).clamp(20.0, snr_limit.min(0.8 * p.twin_snr[1])) * judge.sigma;
+    let factor = target / f64::from(peak).max(1e-12);
+    let parts: Vec<_> = parts.into_iter().map(|g| crate::gaussian::Gaussian { flux: g.flux * factor, ..g }).collect();
+    let image = object_image(&parts, judge.beam);
+    let seen = measure(&image, judge.sigma, config.truth.mask_sigma)
+        .is_some_and(|m| recognisable(kind, &image, &m, judge.sigma));
+    object(parts, fallback.0 * factor, size, true, seen, p.attempts as u32)
+}
