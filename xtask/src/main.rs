@@ -2,6 +2,7 @@
 //!
 //! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
 mod check_published;
+mod kill_check;
 mod tidy;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use radio_ssl::compute::{ComputeOptions, use_compute};
+use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::run_config::Preset;
 use radio_ssl::table4::{Table4Options, reproduce_table4, resources};
@@ -37,6 +38,15 @@ enum Task {
     Test,
     /// Runs the tests against golden values and real data (RADIO_SSL_GOLDEN, RADIO_SSL_DATA).
     Golden,
+    /// Kills the smoke run at random moments and compares what is left at the end with an undisturbed run, bit for bit.
+    KillCheck {
+        /// How often the run is killed.
+        #[arg(long, default_value_t = 20)]
+        kills: u64,
+        /// Seed of the moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Checks what no compiler checks: module docs, file names, changelog.
     Tidy,
 }
@@ -59,6 +69,8 @@ struct ReproduceTable4 {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    checkpoints: CheckpointOptions,
+    #[command(flatten)]
     compute: ComputeOptions,
     /// Only check that the scan finds the published rows from the counts behind them.
     #[arg(long)]
@@ -80,8 +92,9 @@ fn run(task: Task) -> Result<()> {
         Task::ReproduceTable4(arguments) if arguments.check_published => check_published::check_published(),
         Task::ReproduceTable4(arguments) => {
             use_compute(&arguments.compute)?;
+            let checkpoint_every = arguments.checkpoints.every();
             let ReproduceTable4 { preset, survey, checkpoint, seed, out, .. } = arguments;
-            let outcome = reproduce_table4(&Table4Options { preset, seed, survey, checkpoint, out })?;
+            let outcome = reproduce_table4(&Table4Options { preset, seed, survey, checkpoint, out, checkpoint_every })?;
             println!("{}", outcome.text);
             println!("{}", resources(&outcome.times));
             Ok(())
@@ -94,6 +107,7 @@ fn run(task: Task) -> Result<()> {
             }
             cargo(&["test", "--workspace", "--", "--ignored"])
         }
+        Task::KillCheck { kills, seed } => kill_check::kill_check(kills, seed),
         Task::Tidy => tidy::tidy(),
     }
 }

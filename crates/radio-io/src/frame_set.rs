@@ -52,6 +52,16 @@ impl SurveyMosaic {
             remarks.push(refused.to_string());
             None
         });
+        if let Some((row, col)) = wcs.as_ref().map(Wcs::reference_pixel) {
+            let (rows, cols) = (mosaic.rows(), mosaic.cols());
+            let outside = |place: f64, length: usize| !(-0.5..length as f64 - 0.5).contains(&place);
+            if outside(row, rows) || outside(col, cols) {
+                remarks.push(format!(
+                    "the reference pixel (row {row:.1}, column {col:.1}) lies outside the {rows} x {cols} map: if the header was copied \
+                     from a larger map, sky positions are wrong"
+                ));
+            }
+        }
         let id = entry.id.clone().unwrap_or_default();
         let beam = entry.beam.or_else(|| mosaic.beam());
         let unit = mosaic.unit().map(str::to_owned);

@@ -142,6 +142,11 @@ impl Wcs {
         Self { reference_pixel: (x - col, y - row), ..self.clone() }
     }
 
+    /// The reference pixel (CRPIX) as (row, col), counted from 0; it may lie outside the image.
+    pub fn reference_pixel(&self) -> (f64, f64) {
+        (self.reference_pixel.1 - 1.0, self.reference_pixel.0 - 1.0)
+    }
+
     /// The header's own coordinates.
     pub fn frame(&self) -> Frame {
         self.frame

@@ -209,3 +209,21 @@ fn frames_can_be_read_from_many_threads() -> Test {
     assert_eq!(bits(&together.ok_or("a reader failed")?), bits(&alone));
     Ok(())
 }
+
+/// Cutouts that carry their parent's reference pixel put every position on the wrong part of the sky: say so.
+#[test]
+fn a_reference_pixel_outside_the_map_is_remarked_upon() -> Test {
+    let folder = tempfile::tempdir()?;
+    let open = |name: &str, reference: (f64, f64)| -> Result<SurveyMosaic, Box<dyn StdError>> {
+        let path = folder.path().join(name);
+        let wcs = Wcs::north_up("SIN", (250.0, -40.0), reference, 1.5)?;
+        write_image(&path, &map(), &wcs.cards())?;
+        Ok(SurveyMosaic::open(&radio_io::MosaicEntry { path, id: Some("m".to_owned()), beam: None })?)
+    };
+    assert!(open("inside.fits", (19.0, 0.0))?.remarks.is_empty());
+    for (name, outside) in [("below.fits", (-3.0, 5.0)), ("right.fits", (10.0, 14.0))] {
+        let remarks = open(name, outside)?.remarks;
+        assert!(remarks.len() == 1 && remarks[0].contains("outside the 20 x 14 map"), "{remarks:?}");
+    }
+    Ok(())
+}

@@ -1,4 +1,6 @@
 //! Where the computing is done: threads and device, chosen once per process.
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 
 /// Options every long command has.
@@ -10,6 +12,21 @@ pub struct ComputeOptions {
     /// What computes.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     pub device: Device,
+}
+
+/// How often a training saves its state.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct CheckpointOptions {
+    /// Seconds between two checkpoints of the training; a kill loses at most that much.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub checkpoint_every: u64,
+}
+
+impl CheckpointOptions {
+    /// The time between two checkpoints.
+    pub fn every(&self) -> Duration {
+        Duration::from_secs(self.checkpoint_every)
+    }
 }
 
 /// A compute device.

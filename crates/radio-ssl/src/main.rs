@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use radio_io::FeatureTable;
 use radio_sim::{SimConfig, Tier};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
-use radio_ssl::compute::{ComputeOptions, use_compute};
+use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::frames::SurveyFrames;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::stages::{self, RunFolder};
@@ -72,6 +72,8 @@ enum Verb {
         /// Folder for the checkpoint; made if it does not exist.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
+        #[command(flatten)]
+        checkpoints: CheckpointOptions,
         #[command(flatten)]
         compute: ComputeOptions,
     },
@@ -148,7 +150,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Info { survey } => info(&survey),
-        Verb::Pretrain { survey, config, epochs, batch_size, side, seed, out, compute } => {
+        Verb::Pretrain { survey, config, epochs, batch_size, side, seed, out, checkpoints, compute } => {
             use_compute(&compute)?;
             let config = match config {
                 Some(path) => {
@@ -161,7 +163,7 @@ fn run(verb: Verb) -> Result<()> {
             std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
             let frames = SurveyFrames::open(&stages::open_survey(&survey)?, &config.recipe)?;
             let folder = RunFolder::new(&out);
-            stages::train(&config, &frames, &folder, &config.to_toml()?)?;
+            stages::train(&config, &frames, &folder, &config.to_toml()?, checkpoints.every())?;
             println!("{}", folder.checkpoint().display());
             Ok(())
         }

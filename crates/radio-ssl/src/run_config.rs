@@ -79,7 +79,7 @@ impl Table4Config {
     pub fn preset(preset: Preset, seed: u64) -> Self {
         let (tier, simclr) = match preset {
             Preset::Smoke => (Tier::Tiny, SimClrConfig::laptop(seed, 64, 32, 2)),
-            Preset::Quick => (Tier::Demo, SimClrConfig::laptop(seed, 96, 64, 8)),
+            Preset::Quick => (Tier::Demo, SimClrConfig::laptop(seed, 96, 64, 12)),
             Preset::Standard => (Tier::Quarter, SimClrConfig::laptop(seed, 96, 64, 10)),
             Preset::Paper => (Tier::Paper, SimClrConfig::paper(seed)),
         };

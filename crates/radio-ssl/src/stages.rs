@@ -18,8 +18,6 @@ use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 use crate::sky_split::{Side, SkySplit};
 
-/// Time between two checkpoints of a training run.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 /// Draws of sky blocks for the ranking's hold-out, until both sides hold both kinds of frames.
 const SPLIT_DRAWS: u64 = 100;
 /// Cutouts embedded at once.
@@ -133,7 +131,13 @@ pub fn open_survey(path: &Path) -> Result<Survey> {
 ///
 /// # Errors
 /// If training fails, the state cannot be written, or the user interrupts.
-pub fn train(config: &SimClrConfig, frames: &Arc<SurveyFrames>, folder: &RunFolder, run_toml: &str) -> Result<()> {
+pub fn train(
+    config: &SimClrConfig,
+    frames: &Arc<SurveyFrames>,
+    folder: &RunFolder,
+    run_toml: &str,
+    checkpoint_every: Duration,
+) -> Result<()> {
     use radio_augment::FrameSource;
     let done = folder.checkpoint();
     if done.exists() {
@@ -154,7 +158,7 @@ pub fn train(config: &SimClrConfig, frames: &Arc<SurveyFrames>, folder: &RunFold
     let complete = pretrain(&mut run, source, |run, now| {
         let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
         stage.at(now.step, now.total_steps, &note);
-        if interrupt::requested() || saved.elapsed() > CHECKPOINT_EVERY {
+        if interrupt::requested() || saved.elapsed() > checkpoint_every {
             let written = run.checkpoint([("run.toml", run_toml.to_owned())]).and_then(|file| Ok(file.write(&state)?));
             saved = Instant::now();
             if let Err(error) = written {

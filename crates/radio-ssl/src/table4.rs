@@ -1,6 +1,7 @@
 //! `reproduce-table4`: from a sky to the paper's Table 4 beside ours, top to bottom.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use metrics::{FrameGroup, THRESHOLD_STEP};
@@ -40,6 +41,8 @@ pub struct Table4Options {
     pub checkpoint: Option<PathBuf>,
     /// The run folder; `runs/table4-…` without it.
     pub out: Option<PathBuf>,
+    /// Time between two checkpoints of the training; changes no bit.
+    pub checkpoint_every: Duration,
 }
 
 /// What a run leaves.
@@ -93,7 +96,7 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
     let checkpoint = match &options.checkpoint {
         Some(path) => path.clone(),
         None => {
-            stages::train(&config.simclr, &frames, &folder, &config.to_toml()?)?;
+            stages::train(&config.simclr, &frames, &folder, &config.to_toml()?, options.checkpoint_every)?;
             folder.checkpoint()
         }
     };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ndarray::Array2;
 use radio_io::{Card, write_image};
@@ -36,6 +37,7 @@ fn error_of(folder: &TempDir, survey: PathBuf) -> String {
         survey: Some(survey),
         checkpoint: None,
         out: Some(folder.path().join("run")),
+        checkpoint_every: Duration::from_secs(120),
     };
     match reproduce_table4(&options) {
         Ok(_) => panic!("the run succeeded"),
@@ -123,6 +125,7 @@ fn a_checkpoint_that_is_none() {
         survey: Some(survey(&folder, 128, "")),
         checkpoint: Some(checkpoint),
         out: Some(folder.path().join("run")),
+        checkpoint_every: Duration::from_secs(120),
     };
     let error = format!("{:#}", reproduce_table4(&options).err().unwrap());
     contains(&error, &["c.safetensors", "not a usable checkpoint"]);
