@@ -1,9 +1,13 @@
 //! `kill-check`: a run that is killed again and again must end with the bits of one that is not.
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+
+/// What the stages leave, the last stage first.
+const LATER: [&str; 6] =
+    ["report", "scores.csv", "baselines", "ranking.json", "features.parquet", "checkpoint.safetensors"];
 
 /// Runs the smoke preset undisturbed, then again with `kills` SIGKILLs at random moments, and compares the folders.
 pub fn kill_check(kills: u64, seed: u64) -> Result<()> {
@@ -31,15 +35,11 @@ pub fn kill_check(kills: u64, seed: u64) -> Result<()> {
         );
         if finished && kill + 1 < kills {
             // Complete: begin anew at a random stage by removing what the later stages left.
-            for name in
-                ["report", "scores.csv", "ranking.json", "features.parquet", "baselines", "checkpoint.safetensors"]
-            {
+            let count = 1 + (fraction(seed ^ 0x5eed, kill) * LATER.len() as f64) as usize;
+            for name in LATER.iter().take(count) {
                 let path = disturbed.join(name);
                 let _ = std::fs::remove_dir_all(&path);
                 let _ = std::fs::remove_file(&path);
-                if fraction(seed ^ 0x5eed, kill) < 0.3 {
-                    break;
-                }
             }
         }
     }

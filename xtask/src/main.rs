@@ -63,7 +63,7 @@ struct ReproduceTable4 {
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Seed of everything.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
     /// The run folder [default: runs/table4-<sky>-seed<seed>].
     #[arg(long, value_name = "FOLDER")]

@@ -70,9 +70,12 @@ fn folder_of(target: &Path) -> &Path {
     }
 }
 
+/// How the names of temporary files begin; one that stays behind belongs to a process that was killed.
+pub const TEMPORARY_PREFIX: &str = ".writing-";
+
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(TEMPORARY_PREFIX);
     // Temporary files are private by default; ours becomes the result, so it gets what the user's umask allows.
     #[cfg(unix)]
     {

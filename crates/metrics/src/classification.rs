@@ -12,7 +12,7 @@ use crate::error::MetricsError;
 ///
 /// # Shapes
 /// `counts` is `[n_classes, n_classes]` in row-major order: rows are the true class, columns the prediction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfusionMatrix {
     n_classes: usize,
     counts: Vec<u64>,

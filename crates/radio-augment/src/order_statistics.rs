@@ -79,6 +79,10 @@ impl<'a> OrderStatistics<'a> {
 
     fn bracket_rank(&mut self, rank: usize) {
         let n = self.sample.len();
+        if n == 0 {
+            // Every sampled place was blank.
+            return self.bracket_everything();
+        }
         let place = rank * n / self.n_finite;
         // Three standard deviations of the rank that the median of n random values has.
         let half_width = (1.5 * (n as f64).sqrt()) as usize;

@@ -246,6 +246,18 @@ pub enum Error {
         /// How many pixels it has.
         pixels: u64,
     },
+    /// A step so small that the frames would fill the memory.
+    #[error("{path}: frames.step {step} makes about {count} frames, expected at most {most}: enlarge the step", path = path.display())]
+    TooManyFrames {
+        /// The mosaic.
+        path: PathBuf,
+        /// About how many frames the grid has.
+        count: u128,
+        /// The limit.
+        most: u128,
+        /// Distance between neighbours, pixels.
+        step: usize,
+    },
     /// A grid that cannot be laid.
     #[error("frame grid: size {size}, step {step}, expected both at least 1")]
     BadGrid {

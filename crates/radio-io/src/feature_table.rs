@@ -215,7 +215,15 @@ fn read_groups(reader: &SerializedFileReader<File>, n_features: usize) -> Result
 fn read_column<T: DataType>(group: &dyn RowGroupReader, column: usize) -> Result<Vec<T::T>, ParquetError> {
     let rows =
         usize::try_from(group.metadata().num_rows()).map_err(|refused| ParquetError::General(refused.to_string()))?;
-    check_chunk(group.metadata().column(column), column)?;
+    let chunk = group.metadata().column(column);
+    check_chunk(chunk, column)?;
+    // The reader makes room for what the file claims before it reads a value: do not believe more than a group can hold.
+    if rows > MOST_GROUP_ROWS || usize::try_from(chunk.num_values()) != Ok(rows) {
+        let found = chunk.num_values();
+        return Err(ParquetError::General(format!(
+            "column {column}: expected {rows} values, at most {MOST_GROUP_ROWS} in a group, found {found}"
+        )));
+    }
     let mut values = Vec::new();
     let mut reader = get_typed_column_reader::<T>(group.get_column_reader(column)?);
     let (read, _, _) = reader.read_records(rows, None, None, &mut values)?;
@@ -224,6 +232,9 @@ fn read_column<T: DataType>(group: &dyn RowGroupReader, column: usize) -> Result
     }
     Ok(values)
 }
+
+/// Most rows of one row group that are believed; our own groups are far smaller.
+const MOST_GROUP_ROWS: usize = 1 << 24;
 
 /// The library panics on the negative offsets and lengths that damaged files have.
 fn check_chunk(chunk: &ColumnChunkMetaData, column: usize) -> Result<(), ParquetError> {

@@ -74,6 +74,9 @@ impl SurveyMosaic {
     }
 }
 
+/// Most frames of one mosaic: more would be a step of a few pixels on a large map, and fill the memory.
+const MOST_FRAMES: u128 = 10_000_000;
+
 /// Frames that were not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeftOut {
@@ -124,6 +127,11 @@ impl FrameSet {
         let (mut frames, mut left_out) = (Vec::new(), LeftOut::default());
         for (number, mosaic) in mosaics.iter().enumerate() {
             let pixels = mosaic.pixels.as_ref();
+            let along = |length: usize| (length.saturating_sub(size) / step + 2) as u128;
+            let count = along(pixels.rows()) * along(pixels.cols());
+            if count > MOST_FRAMES {
+                return Err(Error::TooManyFrames { path: pixels.path().into(), count, most: MOST_FRAMES, step });
+            }
             let positions = frame_grid(pixels.rows(), pixels.cols(), grid);
             if positions.is_empty() {
                 let (rows, cols) = (pixels.rows(), pixels.cols());

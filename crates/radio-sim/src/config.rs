@@ -472,6 +472,16 @@ impl SimConfig {
         if self.peculiar.weights.iter().any(|w| *w < 0.0) || self.peculiar.weights.iter().sum::<f64>() <= 0.0 {
             return refuse("peculiar.weights", format!("{:?}", self.peculiar.weights), "weights >= 0, not all 0");
         }
+        let densities = [self.peculiar.per_deg2, self.peculiar.twin_least_arcsec];
+        if densities.iter().any(|value| !(0.0..=1e4).contains(value)) {
+            return refuse("peculiar", format!("{:?}", self.peculiar), "density and smallest twin from 0 to 10000");
+        }
+        // Twins are drawn until one is large enough: there must be such ordinary objects.
+        let largest = self.population.agn_largest_arcsec.max(self.population.agn_tail_arcsec[1]);
+        if self.peculiar.twin_least_arcsec >= largest {
+            let found = self.peculiar.twin_least_arcsec.to_string();
+            return refuse("peculiar.twin_least_arcsec", found, "below the size of the largest ordinary object");
+        }
         Ok(())
     }
 

@@ -1,7 +1,8 @@
-//! Peculiar objects and their twins: strange in shape, ordinary in flux, size and signal-to-noise ratio.
+//! Peculiar objects and their twins: strange in shape, close to ordinary in flux, size and signal-to-noise ratio.
 //!
 //! A twin is a virtual ordinary extended object, drawn like all others under its own address. The peculiar object borrows its
-//! flux and size, so that an anomaly search cannot find it by brightness or by area (specification section 4).
+//! flux and size, so that an anomaly search can hardly find it by brightness. Area is matched less well, because each kind has a smallest
+//! size at which an eye recognises it (specification section 4; figures in docs/progress.md).
 
 use crate::address::{Address, Layer};
 use crate::config::SimConfig;

@@ -23,7 +23,7 @@ use crate::stages::{RunFolder, feature_table};
 /// Principal components of the pixels that are kept.
 const COMPONENTS: usize = 32;
 /// Batches an untrained encoder sees, so that its batch norms know the data (no weight is changed).
-const WARM_BATCHES: usize = 16;
+const WARM_BATCHES: usize = 64;
 /// Frames worked on between two looks at the keyboard.
 const CHUNK: usize = 256;
 
@@ -74,8 +74,16 @@ impl Baseline {
         folder: &RunFolder,
     ) -> Result<Array2<f32>> {
         let path = folder.baseline(self.name());
+        let ids: Vec<String> = frames.ids()?.iter().map(ToString::to_string).collect();
         if path.exists() {
-            return Ok(FeatureTable::read_parquet(&path)?.features);
+            let table = FeatureTable::read_parquet(&path)?;
+            if table.ids != ids {
+                bail!(
+                    "{} holds other frames than the survey: remove the run folder, or choose another --out",
+                    path.display()
+                );
+            }
+            return Ok(table.features);
         }
         let mut stage = Stage::start(self.name());
         let total = frames.len() as u64;
@@ -86,14 +94,13 @@ impl Baseline {
             }
             _ => self.of_frames(frames, config, |done| stage.at(done as u64, total, "frames"))?,
         };
-        let ids = frames.ids()?;
         let blank = vec![f64::NAN; ids.len()];
         let table = FeatureTable {
-            ids: ids.iter().map(ToString::to_string).collect(),
+            ids,
             ra_deg: blank.clone(),
-            dec_deg: blank,
-            rms_jy_beam: vec![f32::NAN; ids.len()],
-            blank_fraction: vec![0.0; ids.len()],
+            dec_deg: blank.clone(),
+            rms_jy_beam: vec![f32::NAN; blank.len()],
+            blank_fraction: vec![0.0; blank.len()],
             features,
             metadata: Default::default(),
         };
@@ -145,7 +152,7 @@ impl Baseline {
         let table = Array2::from_shape_vec((rows.len(), width), rows.concat()).context("rows of one length")?;
         Ok(match self {
             Self::PixelPca => {
-                let k = COMPONENTS.min(width).min(table.nrows());
+                let k = COMPONENTS.min(width).min(table.nrows().saturating_sub(1));
                 PixelPca::fit(table.view(), k, config.seed)?.transform(table.view())?
             }
             Self::GzipComplexity => table.select(Axis(1), &[0]),
@@ -159,7 +166,7 @@ fn untrained(frames: &Arc<SurveyFrames>, config: &SimClrConfig) -> Result<Encode
     let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(config.seed));
     let loader = ViewLoader::new(frames.clone(), config.recipe.clone(), Augmenter { steps: Vec::new() }, config.seed);
     let order = loader.epoch_order(0, frames.len());
-    for batch in order.chunks(config.batch_size).take(WARM_BATCHES) {
+    for batch in order.chunks(config.batch_size).cycle().take(WARM_BATCHES) {
         let channels = loader.channels_batch(batch)?;
         let shape = channels.dim();
         let (values, _) = channels.into_raw_vec_and_offset();

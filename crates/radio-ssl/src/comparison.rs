@@ -1,5 +1,5 @@
 //! Learned features against the baselines, on sky that no choice has seen, with paired intervals.
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use metrics::FrameGroup;
 use metrics::bootstrap::{Interval, group_members, percentile_interval};
 use ndarray::Array2;
@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::held_out::{HeldOut, Judge};
+use crate::interrupt::{self, Interrupted};
 use crate::report::HeldOutRow;
 
 /// Resamples of the bootstrap.
@@ -24,7 +25,8 @@ pub struct Contender {
     pub is_score: bool,
 }
 
-/// Judges every contender; the first is compared with each of the others.
+/// Judges every contender; the first is compared with each of the others. Contenders that cannot be judged are named with
+/// the reason.
 ///
 /// Intervals are percentile bootstraps over objects (overlapping peculiar frames are one object, the others go by blocks of
 /// sky), with the same resamples for all contenders.
@@ -36,24 +38,35 @@ pub fn compare(
     contenders: &[Contender],
     seed: u64,
     mut progress: impl FnMut(usize, &str),
-) -> Result<Vec<HeldOutRow>> {
-    let mut judged = Vec::new();
+) -> Result<(Vec<HeldOutRow>, Vec<String>)> {
+    let (mut judged, mut failures) = (Vec::new(), Vec::new());
     for (place, contender) in contenders.iter().enumerate() {
         progress(place, &contender.name);
-        judged.push(if contender.is_score {
-            judge.held_out_score(contender.features.column(0))?
+        if interrupt::requested() {
+            bail!(Interrupted);
+        }
+        let held_out = if contender.is_score {
+            judge.held_out_score(contender.features.column(0))
         } else {
-            judge.held_out(&contender.features)?
-        });
+            judge.held_out(&contender.features)
+        };
+        match held_out {
+            Ok(held_out) => judged.push((contender, held_out)),
+            Err(error) if place == 0 => {
+                // Without the learned features there is nothing to compare with.
+                return Ok((Vec::new(), vec![format!("{}: {error:#}", contender.name)]));
+            }
+            Err(error) => failures.push(format!("{}: {error:#}", contender.name)),
+        }
     }
     let members = labelled_members(judge);
     let interval = |statistic: &dyn Fn(&[usize]) -> Option<f64>| -> Result<Interval> {
         Ok(percentile_interval(&members, RESAMPLES, CONFIDENCE, &mut ChaCha8Rng::seed_from_u64(seed), statistic)?)
     };
     let everything: Vec<usize> = members.concat();
-    let first = judged.first().context("nothing to compare")?;
+    let (_, first) = judged.first().context("nothing to compare")?;
     let mut rows = Vec::new();
-    for (place, (contender, held_out)) in contenders.iter().zip(&judged).enumerate() {
+    for (place, (contender, held_out)) in judged.iter().enumerate() {
         let among = |rows: &[usize]| judge.precision_among_complex(&held_out.scores, rows);
         let ends = |interval: Interval| (interval.low, interval.high);
         let difference = |rows: &[usize]| Some(judge.precision_among_complex(&first.scores, rows)? - among(rows)?);
@@ -83,7 +96,7 @@ pub fn compare(
             choices: held_out.choices.join("; "),
         });
     }
-    Ok(rows)
+    Ok((rows, failures))
 }
 
 /// Labelled frames by object.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use metrics::FrameGroup;
 use ndarray::Array2;
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
-use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey};
+use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey, SurveyMosaic, separation_arcsec};
 
 /// Frames that can be trained on, with their labels where there are any.
 pub struct SurveyFrames {
@@ -15,6 +15,7 @@ pub struct SurveyFrames {
     kept: Vec<usize>,
     labels: Option<Vec<Option<Vec<FrameLabel>>>>,
     left_out: Vec<String>,
+    remarks: Vec<String>,
 }
 
 impl SurveyFrames {
@@ -37,7 +38,7 @@ impl SurveyFrames {
             Some(path) => Some(FrameLabels::read(path)?.join(&set)?),
             None => None,
         };
-        let mut frames = Self { kept: (0..set.len()).collect(), set, labels, left_out };
+        let mut frames = Self { kept: (0..set.len()).collect(), remarks: unlike_mosaics(&set), set, labels, left_out };
         let refused = ViewLoader::new(Arc::new(frames.places()), recipe.clone(), Augmenter { steps: Vec::new() }, 0)
             .refused_frames();
         for (place, reason) in refused.iter().take(5) {
@@ -65,6 +66,40 @@ impl SurveyFrames {
     /// Frames left out, in words.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// What a reader should know of the mosaics, in words.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// Two mosaics with frames that show the same sky, if there are any.
+    ///
+    /// # Errors
+    /// None for the frames of this set.
+    pub fn overlapping_mosaics(&self) -> Result<Option<(String, String)>> {
+        let mut places = Vec::new();
+        for i in 0..self.kept.len() {
+            let id = self.id(i)?;
+            let mosaic = self.set.mosaics().iter().find(|mosaic| mosaic.id == id.mosaic);
+            let side = mosaic.and_then(|m| m.wcs.as_ref()).map(|wcs| wcs.pixel_arcsec() * f64::from(id.size));
+            if let (Some(sky), Some(side)) = (self.set.sky(self.kept[i])?, side) {
+                places.push((sky, side * std::f64::consts::SQRT_2, id.mosaic));
+            }
+        }
+        // Sorted by declination, only neighbours within a frame's diagonal can overlap.
+        places.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+        let widest = places.iter().fold(0.0f64, |widest, place| widest.max(place.1));
+        for (n, (sky, reach, mosaic)) in places.iter().enumerate() {
+            let near = places[n + 1..].iter().take_while(|other| (other.0.1 - sky.1) * 3600.0 <= widest);
+            for (other, other_reach, other_mosaic) in near {
+                let reach = 0.5 * (reach + other_reach);
+                if other_mosaic != mosaic && separation_arcsec(*sky, *other) < reach {
+                    return Ok(Some((mosaic.clone(), other_mosaic.clone())));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The mosaics behind the frames.
@@ -134,6 +169,31 @@ impl FrameSource for SurveyFrames {
     fn pixels(&self, i: usize) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
         Ok(self.set.pixels(self.kept[i])?)
     }
+}
+
+/// Mosaics of one survey that differ in pixel scale or beam: their frames do not look alike for reasons that are no sky.
+fn unlike_mosaics(set: &FrameSet) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let Some(first) = set.mosaics().first() else { return remarks };
+    let pixel = |m: &SurveyMosaic| m.wcs.as_ref().map(radio_io::Wcs::pixel_arcsec);
+    let beam = |m: &SurveyMosaic| m.beam.map(|beam| beam.major_arcsec);
+    let differ = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() > 0.01 * a.abs(),
+        (a, b) => a.is_some() != b.is_some(),
+    };
+    let words = |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{value:.3}\""));
+    for other in &set.mosaics()[1..] {
+        for (what, a, b) in [("pixels", pixel(first), pixel(other)), ("beams", beam(first), beam(other))] {
+            if differ(a, b) {
+                let (a, b) = (words(a), words(b));
+                remarks.push(format!(
+                    "{what} differ: {} has {a}, {} has {b}; the encoder may learn which map a frame is from",
+                    first.id, other.id
+                ));
+            }
+        }
+    }
+    remarks
 }
 
 /// A whole frame set as a source.

@@ -61,7 +61,9 @@ impl<'a> Judge<'a> {
         let usable = |sides: &[Side]| {
             let holds = |side, kind: &dyn Fn(usize) -> bool| (0..ids.len()).any(|i| sides[i] == side && kind(i));
             [Side::Train, Side::HeldOut].into_iter().all(|side| {
-                holds(side, &|i| groups[i] == Some(FrameGroup::Peculiar))
+                [FrameGroup::Peculiar, FrameGroup::Complex]
+                    .into_iter()
+                    .all(|group| holds(side, &|i| groups[i] == Some(group)))
                     && holds(side, &|i| groups[i].is_some() && interesting[i])
                     && holds(side, &|i| groups[i].is_some() && !interesting[i])
             })
@@ -116,7 +118,9 @@ impl<'a> Judge<'a> {
         }
         let mut judged = Vec::new();
         for sides in &self.halves {
-            let scan = threshold_scan(&scores, &self.training_groups(sides), self.config.forests.threshold_step)?;
+            // Ranks are fine-grained: a step for every frame, as far as the scan allows.
+            let step = (1.0 / numbers.len().max(1) as f64).max(1e-6);
+            let scan = threshold_scan(&scores, &self.training_groups(sides), step)?;
             judged.push((scores.clone(), crossing(&scan)?.row().threshold, "the number itself".to_owned()));
         }
         Ok(self.join(judged))
@@ -204,7 +208,8 @@ impl<'a> Judge<'a> {
                 rows.iter().copied().filter(|&i| self.half(i) == half && is_contender(self.groups[i])).collect();
             let truth: Vec<bool> = of_half.iter().map(|&i| self.groups[i] == Some(FrameGroup::Peculiar)).collect();
             let weight = truth.iter().filter(|t| **t).count() as f64;
-            if weight > 0.0 {
+            // With no complex frame to be told from, the average precision of a half would be 1 whatever the score.
+            if weight > 0.0 && truth.contains(&false) {
                 let of_half: Vec<f64> = of_half.iter().map(|&i| scores[i]).collect();
                 sum = (sum.0 + weight * average_precision(&truth, &of_half).ok()?, sum.1 + weight);
             }
@@ -213,7 +218,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Groups of frames that show the same sky, for the bootstrap: overlapping peculiar frames are one object, the others
-    /// go by blocks of two frame sides.
+    /// go by blocks of four frame sides.
     pub fn objects(&self) -> Vec<usize> {
         let mut parent: Vec<usize> = (0..self.ids.len()).collect();
         let peculiar: Vec<usize> =
@@ -235,18 +240,10 @@ impl<'a> Judge<'a> {
                     return root(&mut parent, i);
                 }
                 let id = &self.ids[i];
-                let side = 2 * id.size;
+                let side = 4 * id.size;
                 *blocks.entry((id.mosaic.clone(), id.row / side, id.col / side)).or_insert(i)
             })
             .collect()
-    }
-
-    /// The scan over all held-out frames, for figures.
-    ///
-    /// # Errors
-    /// If there is no peculiar frame.
-    pub fn scan(&self, scores: &[f64]) -> Result<Vec<ThresholdRow>> {
-        Ok(threshold_scan(scores, &self.groups, self.config.forests.threshold_step)?)
     }
 }
 

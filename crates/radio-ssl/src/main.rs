@@ -54,7 +54,7 @@ enum Verb {
     Pretrain {
         /// The survey file.
         survey: PathBuf,
-        /// Every number of the run as TOML; the options below are then ignored.
+        /// Every number of the training as TOML, in place of --epochs, --batch-size, --side and --seed.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Passes over the frames.
@@ -67,7 +67,7 @@ enum Verb {
         #[arg(long, default_value_t = 96)]
         side: usize,
         /// Seed of weights, order and views.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
         seed: u64,
         /// Folder for the checkpoint; made if it does not exist.
         #[arg(long, value_name = "FOLDER")]
@@ -160,22 +160,29 @@ fn run(verb: Verb) -> Result<()> {
                 None => SimClrConfig::laptop(seed, side, batch_size, epochs),
             };
             config.check()?;
+            let survey = stages::open_survey(&survey)?;
             std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-            let frames = SurveyFrames::open(&stages::open_survey(&survey)?, &config.recipe)?;
+            let frames = SurveyFrames::open(&survey, &config.recipe)?;
             let folder = RunFolder::new(&out);
-            stages::train(&config, &frames, &folder, &config.to_toml()?, checkpoints.every())?;
+            let run = toml::to_string_pretty(&survey)?;
+            stages::train(&config, &frames, &folder, &run, checkpoints.every())?;
             println!("{}", folder.checkpoint().display());
             Ok(())
         }
         Verb::Embed { survey, checkpoint, out, compute } => {
             use_compute(&compute)?;
+            let extension = out.extension().and_then(|e| e.to_str()).unwrap_or_default();
+            if !["parquet", "csv"].contains(&extension) {
+                bail!("--out {}: expected a name that ends in .parquet or .csv", out.display());
+            }
             let encoder = Encoder::read(&checkpoint)?;
             let frames = SurveyFrames::open(&stages::open_survey(&survey)?, encoder.recipe())?;
-            let table = stages::feature_table(&frames, &encoder, |_| ())?;
-            match out.extension().and_then(|e| e.to_str()) {
-                Some("parquet") => table.write_parquet(&out)?,
-                Some("csv") => table.write_csv(&out)?,
-                _ => bail!("--out {}: expected a name that ends in .parquet or .csv", out.display()),
+            let mut table = stages::feature_table(&frames, &encoder, |_| ())?;
+            table.metadata.insert(stages::ENCODER_KEY.into(), stages::encoder_fingerprint(&checkpoint)?);
+            if extension == "csv" {
+                table.write_csv(&out)?
+            } else {
+                table.write_parquet(&out)?
             }
             println!("{} frames, {} features: {}", table.len(), encoder.features(), out.display());
             Ok(())
@@ -191,6 +198,11 @@ fn run(verb: Verb) -> Result<()> {
                 if ranking.order.len() != columns.len() {
                     let (expected, found) = (ranking.order.len(), columns.len());
                     bail!("{}: expected {expected} features, as in the ranking, found {found}", features.display());
+                }
+                let encoder = stages::encoder_fingerprint(&checkpoint)?;
+                if table.metadata.get(stages::ENCODER_KEY) != Some(&encoder) {
+                    let (table, checkpoint) = (features.display(), checkpoint.display());
+                    bail!("{table} was not made with the encoder of {checkpoint}, so its ranking means nothing here");
                 }
                 columns = ranking.order.into_iter().take(top).collect();
             }
@@ -236,7 +248,9 @@ fn info(path: &std::path::Path) -> Result<()> {
         left.constant
     );
     if let Some(labels) = &survey.labels {
-        let rows = radio_io::FrameLabels::read(labels)?.rows;
+        let list = radio_io::FrameLabels::read(labels)?;
+        list.join(&set)?; // a label of a frame that is not cut is an error here, as in a run
+        let rows = list.rows;
         let mut counts = std::collections::BTreeMap::new();
         for label in rows.iter().flat_map(|(_, labels)| labels) {
             *counts.entry(label.text()).or_insert(0) += 1;

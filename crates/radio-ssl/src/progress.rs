@@ -6,7 +6,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// One stage of a command, from its first line to its time.
 pub struct Stage {
-    name: &'static str,
     start: Instant,
     bar: Option<ProgressBar>,
     /// When the last line was written to a log file.
@@ -21,7 +20,7 @@ impl Stage {
     pub fn start(name: &'static str) -> Self {
         eprintln!("▸ {name}");
         let now = Instant::now();
-        Self { name, start: now, bar: None, logged: now }
+        Self { start: now, bar: None, logged: now }
     }
 
     /// Shows that `done` of `total` is finished; `note` stands beside the bar.
@@ -49,15 +48,14 @@ impl Stage {
         bar.set_message(note.to_owned());
     }
 
-    /// Ends the stage; returns its name and seconds.
-    pub fn end(self, note: &str) -> (&'static str, f64) {
+    /// Ends the stage with its time.
+    pub fn end(self, note: &str) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
         let seconds = self.start.elapsed().as_secs_f64();
         let comma = if note.is_empty() { "" } else { ", " };
         eprintln!("  done in {}{comma}{note}", duration(seconds));
-        (self.name, seconds)
     }
 }
 

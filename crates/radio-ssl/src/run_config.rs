@@ -1,4 +1,5 @@
 //! One run, one TOML: every number that `reproduce-table4` depends on, and the presets that state them.
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anomaly_iforest::grid::Grid;
@@ -7,6 +8,7 @@ use radio_io::Survey;
 use radio_sim::{SimConfig, Tier};
 use rank_gbdt::RankConfig;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use ssl_simclr::SimClrConfig;
 
 use crate::sky_split::SkySplit;
@@ -55,6 +57,11 @@ pub struct Table4Config {
     pub preset: Preset,
     /// Seed of everything.
     pub seed: u64,
+    /// Version of radio-ssl.
+    pub version: String,
+    /// SHA-256 of every file the run reads: mosaics, labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs_sha256: BTreeMap<String, String>,
     /// SHA-256 of the checkpoint whose encoder and ranking are used; without it the run trains its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_sha256: Option<String>,
@@ -92,6 +99,8 @@ impl Table4Config {
         Self {
             preset,
             seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs_sha256: BTreeMap::new(),
             checkpoint_sha256: None,
             top_k: vec![2, 5, 10, 15],
             sky: SkyConfig::Simulated(Box::new(sky)),
@@ -104,12 +113,25 @@ impl Table4Config {
         }
     }
 
-    /// The same on mosaics from disk.
-    #[must_use]
-    pub fn on_survey(mut self, survey: Survey) -> Self {
+    /// The same on mosaics from disk; blocks of sky grow and shrink with the frames.
+    ///
+    /// # Errors
+    /// If a mosaic or the label list cannot be read.
+    pub fn on_survey(mut self, survey: Survey) -> Result<Self> {
+        for mosaic in &survey.mosaics {
+            self.inputs_sha256.insert(mosaic.id.clone().unwrap_or_default(), sha256_of(&mosaic.path)?);
+        }
+        if let Some(labels) = &survey.labels {
+            self.inputs_sha256.insert("labels".into(), sha256_of(labels)?);
+        }
+        let side = u32::try_from(survey.frames.size).unwrap_or(u32::MAX);
+        self.hold_out.block_px = side.saturating_mul(4);
+        self.half_block_px = side.saturating_mul(8);
+        if self.preset != Preset::Paper {
+            self.forests = Grid::published(256);
+        }
         self.sky = SkyConfig::Survey(survey);
-        self.forests = Grid::published(256);
-        self
+        Ok(self)
     }
 
     /// The configuration as TOML.
@@ -120,15 +142,32 @@ impl Table4Config {
         toml::to_string_pretty(self).context("writing run.toml")
     }
 
-    /// Makes the run folder and its `run.toml`, or checks that it belongs to this run.
+    /// Makes the run folder and its `run.toml`, or checks that it belongs to this run; sweeps up what a killed run left half written.
     ///
     /// # Errors
-    /// If the folder cannot be written, or holds another run: its file and the first differing line are named.
+    /// If the folder cannot be written, holds files of something else, or holds another run: the first differing line is named.
     pub fn claim_folder(&self, folder: &Path) -> Result<()> {
         let path = folder.join("run.toml");
         let ours = self.to_toml()?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let mut others = Vec::new();
+        for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(atomic_file::TEMPORARY_PREFIX) {
+                std::fs::remove_file(entry.path())
+                    .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            } else {
+                others.push(name);
+            }
+        }
         if !path.exists() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            if let Some(other) = others.first() {
+                bail!(
+                    "{} holds {other} but no run.toml, so its files are of something else: choose another --out, or empty that folder",
+                    folder.display()
+                );
+            }
             return atomic_file::write_atomically(&path, |file| std::io::Write::write_all(file, ours.as_bytes()))
                 .with_context(|| format!("cannot write {}", path.display()));
         }
@@ -148,6 +187,30 @@ impl Table4Config {
     }
 }
 
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let count =
+            std::io::Read::read(&mut file, &mut block).with_context(|| format!("cannot read {}", path.display()))?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&block[..count]);
+    }
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +224,20 @@ mod tests {
             assert_eq!(toml::from_str::<Table4Config>(&text).unwrap(), config, "{text}");
             assert!(toml::from_str::<Table4Config>(&format!("extra = 1\n{text}")).is_err());
         }
+    }
+
+    #[test]
+    fn foreign_files_are_refused_and_leftovers_swept_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Table4Config::preset(Preset::Smoke, 4);
+        std::fs::write(folder.path().join(".writing-abc"), "half").unwrap();
+        config.claim_folder(folder.path()).unwrap();
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["run.toml"]);
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("checkpoint.safetensors"), "x").unwrap();
+        let error = config.claim_folder(other.path()).unwrap_err().to_string();
+        assert!(error.contains("checkpoint.safetensors") && error.contains("run.toml"), "{error}");
     }
 
     #[test]

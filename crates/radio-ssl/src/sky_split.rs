@@ -51,7 +51,9 @@ impl SkySplit {
         };
         let mut blocks: Vec<_> = frames.iter().map(&block).collect::<BTreeSet<_>>().into_iter().collect();
         blocks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let count = (self.fraction * blocks.len() as f64).round().clamp(0.0, blocks.len() as f64) as usize;
+        let wanted = (self.fraction * blocks.len() as f64).round() as usize;
+        // Two blocks are enough for a split; one block is none.
+        let count = if blocks.len() < 2 || self.fraction <= 0.0 { 0 } else { wanted.clamp(1, blocks.len() - 1) };
         let held: BTreeSet<_> = blocks.into_iter().take(count).collect();
         frames.iter().map(|id| held.contains(&block(id))).collect()
     }

@@ -11,11 +11,13 @@ use radio_io::{FeatureTable, Survey};
 use radio_sim::SimConfig;
 use radio_tensor::checkpoint::Checkpoint;
 use rank_gbdt::{RankConfig, Ranking, rank_features};
+use sha2::{Digest, Sha256};
 use ssl_simclr::{Encoder, Pretraining, SimClrConfig, pretrain};
 
 use crate::frames::SurveyFrames;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
+use crate::run_config::hexadecimal;
 use crate::sky_split::{Side, SkySplit};
 
 /// Draws of sky blocks for the ranking's hold-out, until both sides hold both kinds of frames.
@@ -100,7 +102,8 @@ pub fn simulate_into(config: &SimConfig, out: &Path) -> Result<()> {
         bail!("{} exists: choose another folder, or remove it", out.display());
     }
     let stage = Mutex::new(Stage::start("simulating the sky"));
-    let mut partial = out.as_os_str().to_owned();
+    // Without a slash at the end, so that the folder in work stands beside the finished one.
+    let mut partial = out.components().as_path().as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     if partial.exists() {
@@ -112,6 +115,9 @@ pub fn simulate_into(config: &SimConfig, out: &Path) -> Result<()> {
             stage.at(now.done as u64, now.total as u64, now.stage);
         }
     })?;
+    if interrupt::requested() {
+        bail!(Interrupted);
+    }
     std::fs::rename(&partial, out).with_context(|| format!("cannot rename {}", partial.display()))?;
     if let Ok(stage) = stage.into_inner() {
         stage.end(&format!("{:.1} square degrees", made.summary.area_deg2));
@@ -140,11 +146,19 @@ pub fn train(
 ) -> Result<()> {
     use radio_augment::FrameSource;
     let done = folder.checkpoint();
+    let state = folder.training();
     if done.exists() {
-        return Ok(());
+        let file = Checkpoint::read(&done)?;
+        let expected =
+            [("simclr.toml", config.to_toml()?), ("frames", frames.len().to_string()), ("run.toml", run_toml.into())];
+        for (entry, expected) in expected {
+            if file.text(entry)? != expected {
+                bail!("{}: entry {entry} is of another run; choose another --out, or remove that file", done.display());
+            }
+        }
+        return remove_if_there(&state);
     }
     let mut stage = Stage::start("pre-training");
-    let state = folder.training();
     let mut run = if state.exists() {
         let run = Pretraining::resume(config.clone(), frames.len(), &state)?;
         eprintln!("  continuing after step {}", run.steps());
@@ -177,15 +191,38 @@ pub fn train(
     let mut file = run.checkpoint([("run.toml", run_toml.to_owned())])?;
     file.tensors.retain(|name, _| !name.starts_with("optimizer."));
     file.write(&done)?;
-    match std::fs::remove_file(&state) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", state.display()));
-        }
-        _ => {}
-    }
+    remove_if_there(&state)?;
     stage.end(&format!("loss {:.3} after {} steps", run.losses().last().copied().unwrap_or(f32::NAN), run.steps()));
     Ok(())
 }
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What tells one encoder from another: SHA-256 over the names and values of its weights and running statistics.
+///
+/// # Errors
+/// If the checkpoint cannot be read.
+pub fn encoder_fingerprint(checkpoint: &Path) -> Result<String> {
+    let file = Checkpoint::read(checkpoint)?.checkpoint;
+    let mut hasher = Sha256::new();
+    for (name, (_, values)) in &file.tensors {
+        if ["projector.", "optimizer.", "log."].iter().all(|prefix| !name.starts_with(prefix)) {
+            hasher.update(name.as_bytes());
+            values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
+        }
+    }
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// Key of the encoder's fingerprint in a feature table.
+pub const ENCODER_KEY: &str = "encoder";
 
 /// Features of all frames, from the file or from the encoder.
 ///
@@ -197,15 +234,19 @@ pub fn embed(frames: &Arc<SurveyFrames>, checkpoint: &Path, folder: &RunFolder) 
         let table = FeatureTable::read_parquet(&path)?;
         let ids: Vec<String> = frames.ids()?.iter().map(ToString::to_string).collect();
         if table.ids != ids {
-            bail!("{} holds other frames than the survey: remove it to embed again", path.display());
+            bail!(
+                "{} holds other frames than the survey: remove the run folder, or choose another --out",
+                path.display()
+            );
         }
         return Ok(table);
     }
     let mut stage = Stage::start("embedding");
     let encoder = Encoder::read(checkpoint)?;
-    let table = feature_table(frames, &encoder, |done| {
+    let mut table = feature_table(frames, &encoder, |done| {
         stage.at(done as u64, radio_augment::FrameSource::len(frames.as_ref()) as u64, "frames");
     })?;
+    table.metadata.insert(ENCODER_KEY.into(), encoder_fingerprint(checkpoint)?);
     table.write_parquet(&path)?;
     stage.end(&format!("{} frames, {} features", table.len(), encoder.features()));
     Ok(table)
@@ -265,7 +306,15 @@ pub fn rank(
 ) -> Result<Ranking> {
     let path = folder.ranking();
     if path.exists() {
-        return Ok(Ranking::load(&path)?);
+        let ranking = Ranking::load(&path)?;
+        if ranking.order.len() != table.features.ncols() {
+            let (expected, found) = (table.features.ncols(), ranking.order.len());
+            bail!(
+                "{}: expected {expected} features, found {found}: remove the run folder, or choose another --out",
+                path.display()
+            );
+        }
+        return Ok(ranking);
     }
     let stage = Stage::start("ranking the features");
     let is_interesting = frames.interesting();
@@ -315,5 +364,8 @@ pub fn keep_ranking(ranking: &Ranking, checkpoint: &Path) -> Result<()> {
 pub fn kept_ranking(checkpoint: &Path) -> Result<Option<Ranking>> {
     let file = Checkpoint::read(checkpoint)?.checkpoint;
     let Some(text) = file.text.get("ranking.json") else { return Ok(None) };
-    serde_json::from_str(text).map(Some).with_context(|| format!("{}: entry ranking.json", checkpoint.display()))
+    let ranking: Ranking =
+        serde_json::from_str(text).with_context(|| format!("{}: entry ranking.json", checkpoint.display()))?;
+    ranking.check(checkpoint)?;
+    Ok(Some(ranking))
 }

@@ -103,15 +103,31 @@ fn unknown_toml_key_and_missing_variable() {
 }
 
 #[test]
-fn truncated_mosaic_and_all_nan() {
+fn truncated_mosaic() {
     let folder = tempfile::tempdir().unwrap();
     let survey = survey(&folder, 128, "");
     let path = folder.path().join("m.fits");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 2880]).unwrap();
-    contains(&error_of(&folder, survey.clone()), &["m.fits", "bytes"]);
-    write_image(&path, &Array2::from_elem((128, 128), f32::NAN), &[]).unwrap();
+    contains(&error_of(&folder, survey), &["m.fits", "bytes"]);
+}
+
+#[test]
+fn all_nan_mosaic() {
+    let folder = tempfile::tempdir().unwrap();
+    let survey = survey(&folder, 128, "");
+    write_image(&folder.path().join("m.fits"), &Array2::from_elem((128, 128), f32::NAN), &[]).unwrap();
     contains(&error_of(&folder, survey), &["m.fits"]);
+}
+
+/// The same folder with other inputs: nothing of the old run is taken for the new one.
+#[test]
+fn a_changed_mosaic_is_another_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let survey_file = survey(&folder, 64, "");
+    contains(&error_of(&folder, survey_file.clone()), &["batch_size"]);
+    write_mosaic(&folder.path().join("m.fits"), 66);
+    contains(&error_of(&folder, survey_file), &["run.toml", "belongs to another run"]);
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Adam {
         self.steps += 1;
         let AdamConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let steps = self.steps.min(i32::MAX as u64) as i32;
-        // Bias corrections folded into the step size, as Keras and PyTorch do (epsilon on the corrected root).
+        // Bias corrections folded into the step size, as PyTorch does (epsilon on the corrected root; Keras adds it
+        // to the uncorrected one, which differs only where gradients are near epsilon).
         let root2 = (1.0 - beta2.powi(steps)).sqrt();
         let size = (lr / (1.0 - beta1.powi(steps))) as f32;
         let (b1, b2, root2, epsilon, decay) =

@@ -112,13 +112,6 @@ impl Workspace {
             free.entry(map.lines.len()).or_default().push(map.lines);
         }
     }
-
-    /// Returns all idle memory to the allocator.
-    pub fn clear(&self) {
-        if let Ok(mut free) = self.free.lock() {
-            free.clear();
-        }
-    }
 }
 
 #[cfg(test)]

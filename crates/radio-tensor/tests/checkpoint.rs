@@ -1,4 +1,6 @@
 //! Checkpoints: round trips, and damaged files.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
 use candle_core::{DType, Device, Tensor};
 use radio_tensor::TensorError;
 use radio_tensor::adam::{Adam, AdamConfig};

@@ -1,6 +1,8 @@
 //! The trunk against torchvision's ResNet-18, with values frozen by the golden generator.
 //!
 //! Needs the golden folder: `RADIO_SSL_GOLDEN=… cargo test -- --ignored`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

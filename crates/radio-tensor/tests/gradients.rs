@@ -2,6 +2,8 @@
 //!
 //! Sizes are odd on purpose, strides do not divide them, and ties and two consumers occur: the cases in which
 //! published CPU kernels were found wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 use radio_tensor::batch_norm::{self, Affine, Shortcut};

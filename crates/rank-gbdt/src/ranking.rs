@@ -25,7 +25,8 @@ pub struct Ranking {
     pub rounds: usize,
     /// Binary log-loss of the hold-out rows after these rounds, nats per row.
     pub hold_out_log_loss: f64,
-    /// F1 of the hold-out rows averaged over both classes by support (the average of the paper's code).
+    /// F1 of the hold-out rows averaged over both classes by support (the average of the paper's code). The same rows chose the
+    /// number of rounds, so it is a little too good.
     pub hold_out_f1_weighted: f64,
     /// F1 of the interesting class alone, hold-out rows.
     pub hold_out_f1: f64,
@@ -144,21 +145,30 @@ impl Ranking {
         let text = std::fs::read(path).map_err(|source| RankError::Io { path: path.to_path_buf(), source })?;
         let ranking: Self =
             serde_json::from_slice(&text).map_err(|source| RankError::Format { path: path.to_path_buf(), source })?;
-        let columns = ranking.order.len();
+        ranking.check(path)?;
+        Ok(ranking)
+    }
+
+    /// Whether the order names each feature once and the importances fit it; `path` is the file it came from, for the message.
+    ///
+    /// # Errors
+    /// [`RankError::BadFile`].
+    pub fn check(&self, path: &Path) -> Result<(), RankError> {
+        let columns = self.order.len();
         let bad = |field, expected: String, found: String| {
             Err(RankError::BadFile { path: path.to_path_buf(), field, expected, found })
         };
-        for (field, found) in [("gain", ranking.gain.len()), ("split", ranking.split.len())] {
+        for (field, found) in [("gain", self.gain.len()), ("split", self.split.len())] {
             if found != columns {
                 return bad(field, format!("{columns} entries as in order"), found.to_string());
             }
         }
         let mut seen = vec![false; columns];
-        for &feature in &ranking.order {
+        for &feature in &self.order {
             if feature >= columns || std::mem::replace(&mut seen[feature], true) {
                 return bad("order", format!("each of 0..{columns} once"), format!("{feature}, out of range or twice"));
             }
         }
-        Ok(ranking)
+        Ok(())
     }
 }

@@ -128,7 +128,11 @@ impl SimClrConfig {
     /// # Errors
     /// With the rule that is broken.
     pub fn check(&self) -> Result<()> {
-        let rules: [(&'static str, bool, String); 5] = [
+        let sizes = [self.backbone.width, self.projector.hidden, self.projector.output];
+        let betas = [self.adam.beta1, self.adam.beta2];
+        self.recipe.check().map_err(|e| SimClrError::Config(e.to_string()))?;
+        self.augmenter.check().map_err(|e| SimClrError::Config(e.to_string()))?;
+        let rules: [(&'static str, bool, String); 7] = [
             ("batch_size is at least 2", self.batch_size >= 2, self.batch_size.to_string()),
             ("epochs is at least 1", self.epochs >= 1, self.epochs.to_string()),
             (
@@ -142,9 +146,15 @@ impl SimClrConfig {
                 format!("{} and {}", self.floor_lr, self.peak_lr),
             ),
             (
-                "backbone and projector have at least one channel",
-                self.backbone.width > 0 && self.projector.hidden > 0 && self.projector.output > 0,
-                format!("{}, {}, {}", self.backbone.width, self.projector.hidden, self.projector.output),
+                "backbone width and projector sizes are 1 to 4096",
+                sizes.iter().all(|size| (1..=4096).contains(size)),
+                format!("{sizes:?}"),
+            ),
+            ("input size is at most 2048 pixels", self.recipe.size <= 2048, self.recipe.size.to_string()),
+            (
+                "Adam has 0 <= beta < 1 and epsilon > 0",
+                betas.iter().all(|beta| (0.0..1.0).contains(beta)) && self.adam.epsilon > 0.0,
+                format!("{betas:?} and {}", self.adam.epsilon),
             ),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {

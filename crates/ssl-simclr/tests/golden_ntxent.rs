@@ -1,6 +1,8 @@
 //! NT-Xent against PyTorch: loss and gradient of every stored case, in both precisions.
 //!
 //! Needs the golden folder: `RADIO_SSL_GOLDEN=… cargo test -- --ignored`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
 use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};

@@ -1,4 +1,6 @@
 //! The training loop on small synthetic cutouts: it learns, resumes to the bit, and fails with reasons.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;

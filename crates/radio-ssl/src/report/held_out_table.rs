@@ -109,8 +109,8 @@ pub fn held_out_csv(rows: &[HeldOutRow]) -> String {
     for row in rows {
         let (difference, (low, high)) = row.difference.unwrap_or((f64::NAN, (f64::NAN, f64::NAN)));
         text.push_str(&format!(
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{difference},{low},{high},{},\"{}\"\n",
-            row.name,
+            "\"{}\",{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{difference},{low},{high},{},\"{}\"\n",
+            row.name.replace('"', "\"\""),
             row.threshold,
             row.recall,
             row.recall_interval.0,
@@ -138,7 +138,8 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let head: String = COLUMNS.iter().map(|column| format!("<th>{}</th>", escape(column))).collect();
+    const HEAD: [&str; 7] = ["features", "R %", "P %", "C<sub>ordinary</sub> %", "AP %", "learned − this", ""];
+    let head: String = HEAD.iter().map(|column| format!("<th>{column}</th>")).collect();
     let mut html = format!(
         "<h2>On held-out sky, beside the baselines</h2>\n<div class=\"scroll\"><table class=\"table4\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
     );
@@ -148,13 +149,13 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
             small(row.recall, row.recall_interval),
             small(row.precision, row.precision_interval),
             percent(row.contamination_ordinary),
-            format!("{} = {} + {} + {}", row.selected, row.peculiar, row.complex, row.ordinary),
             small(row.average_precision, row.average_precision_interval),
             row.difference.map_or(String::new(), |(value, interval)| small(value, interval)),
             row.verdict().to_owned(),
         ];
         let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        let title = format!("{}; mean threshold {}", row.choices, three_digits(row.threshold));
+        let counts = format!("{} = {} + {} + {}", row.selected, row.peculiar, row.complex, row.ordinary);
+        let title = format!("{}; mean threshold {}; selected {counts}", row.choices, three_digits(row.threshold));
         let class = if place == 0 { "run" } else { "baseline" };
         html.push_str(&format!(
             "<tr class=\"{class}\" title=\"{}\"><td>{}</td>{cells}</tr>\n",

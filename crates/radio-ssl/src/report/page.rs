@@ -55,7 +55,7 @@ pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
     page.push_str(&provenance(&report.provenance));
     page.push_str(
         "<footer>Method: Riggi et al. 2024, PASA 41, e085, <a href=\"https://doi.org/10.1017/pasa.2024.84\">doi:10.1017/pasa.2024.84</a>. \
-         Frames are shown north up, east left, each stretched on its own. Made by radio-ssl.</footer>\n</main>\n</body>\n</html>\n",
+         Frames are shown as stored, row 0 below (north up and east left where the map is so oriented), each stretched on its own. Made by radio-ssl.</footer>\n</main>\n</body>\n</html>\n",
     );
     Ok(page)
 }
