@@ -65,7 +65,7 @@ struct ReproduceTable4 {
     /// Seed of everything.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
-    /// The run folder [default: runs/table4-<sky>-seed<seed>].
+    /// The run folder; runs/table4-SKY-seedSEED without it.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use crate::error::SimError;
 use serde::{Deserialize, Serialize};
 
 /// Version of the generator. Raised by every change that alters a pixel or a label.
-pub const GENERATOR_VERSION: u32 = 1;
+pub const GENERATOR_VERSION: u32 = 2;
 
 /// Size of a survey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +197,8 @@ pub struct PopulationConfig {
 pub struct PeculiarConfig {
     /// Peculiar objects per square degree.
     pub per_deg2: f64,
-    /// Weights of circles, ring pairs, X and Z, double-doubles, multi-bends, one-sided, one-offs.
+    /// Weights of circles, ring pairs, X and Z, double-doubles, multi-bends, one-sided, one-offs in the draw. Size limits and
+    /// recognisability turn some kinds down more often: of what is drawn about 18, 2, 23, 16, 16, 9 and 11 % remain.
     pub weights: [f64; 7],
     /// Whether sizes equal those of the twins; `false` makes them 1.8 times larger.
     pub matched: bool,
@@ -350,9 +351,9 @@ impl SimConfig {
             },
             peculiar: PeculiarConfig {
                 per_deg2: 1.35,
-                weights: [0.20, 0.10, 0.20, 0.15, 0.15, 0.10, 0.10],
+                weights: [0.24, 0.45, 0.42, 0.08, 0.39, 0.04, 0.21],
                 matched: true,
-                twin_least_arcsec: 30.0,
+                twin_least_arcsec: 52.0,
                 twin_snr: [8.0, 300.0],
                 twin_least_beams: 6.0,
                 attempts: 50,
@@ -426,7 +427,7 @@ impl SimConfig {
         let refuse =
             |key: &'static str, found: String, expected: &'static str| Err(SimError::Config { key, found, expected });
         if self.version != GENERATOR_VERSION {
-            return refuse("version", self.version.to_string(), "the version of this generator, 1");
+            return refuse("version", self.version.to_string(), "the version of this generator, 2");
         }
         if self.name.is_empty() || !self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return refuse("name", self.name.clone(), "letters, digits and -");

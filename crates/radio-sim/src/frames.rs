@@ -230,7 +230,8 @@ fn judge(sky: &Sky, o: &TrueObject, frame: &mut Frame) {
         }
     } else {
         let p = &config.peculiar;
-        frame.has_twin |= arcsec >= p.twin_least_arcsec
+        frame.has_twin |= share >= 0.7
+            && arcsec >= p.twin_least_arcsec
             && (p.twin_snr[0]..=p.twin_snr[1]).contains(&o.snr)
             && beams >= p.twin_least_beams;
     }

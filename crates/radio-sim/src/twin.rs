@@ -1,15 +1,16 @@
 //! Peculiar objects and their twins: strange in shape, close to ordinary in flux, size and signal-to-noise ratio.
 //!
 //! A twin is a virtual ordinary extended object, drawn like all others under its own address. The peculiar object borrows its
-//! flux and size, so that an anomaly search can hardly find it by brightness. Area is matched less well, because each kind has a smallest
-//! size at which an eye recognises it (specification section 4; figures in docs/progress.md).
+//! flux and size, and of several shapes the one is taken whose mask is closest to the twin's in area, so that an anomaly
+//! search can hardly find it by brightness, size or area (specification section 4; figures in docs/progress.md). The kind is
+//! drawn after the twin, among those that an eye recognises at its size: the other way round every kind would turn down small twins.
 
 use crate::address::{Address, Layer};
 use crate::config::SimConfig;
 use crate::counts::CountTable;
 use crate::coverage::RmsField;
 use crate::draw::{lognormal, weighted};
-use crate::gaussian::BeamShape;
+use crate::gaussian::{BeamShape, Gaussian};
 use crate::mask::{ObjectImage, ObjectMask, clear_holes, measure, object_image};
 use crate::population::{
     SkyObject, agn_kind, agn_share, agn_size, count_in_cell, draw_rare, ordinary_parts, place_in_cell, rare_layers,
@@ -21,8 +22,10 @@ use rand::Rng;
 const LARGE_AGN_PER_DEG2: f64 = 12.3;
 /// Faintest AGN considered as a twin, Jy.
 const FAINTEST_TWIN: f64 = 3e-4;
-/// Shapes tried with one twin before another is drawn.
-const SHAPES_PER_TWIN: u32 = 4;
+/// Shapes tried with one twin.
+const SHAPES_PER_TWIN: u32 = 12;
+/// A shape whose mask is within this factor of the twin's in area is taken at once.
+const CLOSE_IN_AREA: f64 = 1.1;
 
 /// Noise and beam that a virtual object is judged with.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +59,8 @@ pub struct Twin {
     pub flux: f64,
     /// Largest angular size, pixels.
     pub size: f64,
+    /// Pixels of its mask.
+    pub mask_px: usize,
 }
 
 /// A twin that passes the limits.
@@ -68,7 +73,7 @@ pub fn draw_twin(judge: &Judge, rng: &mut impl Rng) -> Twin {
         *w = *density;
     }
     let least = p.twin_least_arcsec / config.pixel_arcsec;
-    let mut twin = Twin { flux: 2e-3, size: 2.0 * least };
+    let mut twin = Twin { flux: 2e-3, size: 2.0 * least, mask_px: 0 };
     // The limits pass about a third; the bound only guards against limits that nothing can pass.
     for _ in 0..500 {
         let which = weighted(rng, &weights);
@@ -82,17 +87,17 @@ pub fn draw_twin(judge: &Judge, rng: &mut impl Rng) -> Twin {
         }
         let parts = if kind == Kind::Single {
             let s = 0.5 * size / crate::gaussian::FWHM_PER_SIGMA;
-            vec![crate::gaussian::Gaussian { x: 0.0, y: 0.0, flux, s1: s, s2: 0.6 * s, angle: 0.0 }]
+            vec![Gaussian { x: 0.0, y: 0.0, flux, s1: s, s2: 0.6 * s, angle: 0.0 }]
         } else {
             ordinary_parts(rng, config, kind, flux, size, 0.0, 0.0, 0.0)
         };
-        twin = Twin { flux, size };
         let mask = measure(&object_image(&parts, judge.beam), judge.sigma, config.truth.mask_sigma);
+        twin = Twin { flux, size, mask_px: mask.as_ref().map_or(0, |mask| mask.px) };
         if mask.is_some_and(|m| is_twin(judge, &m)) {
             break;
         }
     }
-    Twin { flux: twin.flux * lognormal(rng, 1.0, 0.04), size: twin.size * lognormal(rng, 1.0, 0.04) }
+    Twin { flux: twin.flux * lognormal(rng, 1.0, 0.04), size: twin.size * lognormal(rng, 1.0, 0.04), ..twin }
 }
 
 /// Whether an object could be a twin by its true signal-to-noise ratio and mask.
@@ -142,12 +147,10 @@ fn peculiar_object(judge: &Judge, cell: (i64, i64), index: u32) -> SkyObject {
     let mut rng = address(Layer::Peculiar, index + 1).rng();
     let (x, y, angle) = place_in_cell(&mut rng, cell);
     let judge = &judge.moved_to(x, y);
-    let kind = Kind::PECULIAR[weighted(&mut rng, &p.weights)];
     let mut twins = address(Layer::Twin, index + 1).rng();
     let growth = if p.matched { 1.0 } else { 1.8 };
     let fwhm = config.beam_px();
-    let (low, high, snr_limit) = oddity::limits(kind);
-    let object = |parts, flux, size, forced, recognisable, twin| SkyObject {
+    let object = |kind, parts, flux, size, forced, recognisable, twin| SkyObject {
         layer: Layer::Peculiar,
         cell,
         index,
@@ -163,40 +166,61 @@ fn peculiar_object(judge: &Judge, cell: (i64, i64), index: u32) -> SkyObject {
         parts,
         bowl: Vec::new(),
     };
-    let mut fallback = (2e-3, low * fwhm);
+    // Kinds that an eye recognises at this size, by weight.
+    let admitted = |size: f64| -> Vec<f64> {
+        let weight = |(kind, weight): (&Kind, &f64)| {
+            let (low, high, _) = oddity::limits(*kind);
+            if (low * fwhm..=high * fwhm).contains(&size) { *weight } else { 0.0 }
+        };
+        Kind::PECULIAR.iter().zip(&p.weights).map(weight).collect()
+    };
+    let mut fallback = None;
     for attempt in 0..p.attempts as u32 {
         let twin = draw_twin(judge, &mut twins);
         let (flux, size) = (twin.flux, twin.size * growth);
-        fallback = (flux, size);
-        if size < low * fwhm || size > high * fwhm {
+        let weights = admitted(size);
+        if weights.iter().all(|weight| *weight <= 0.0) {
             continue;
         }
+        fallback = Some((flux, size));
+        let mut closest: Option<(f64, Kind, Vec<Gaussian>)> = None;
         for _ in 0..SHAPES_PER_TWIN {
+            let kind = Kind::PECULIAR[weighted(&mut rng, &weights)];
+            let snr_limit = oddity::limits(kind).2.min(p.twin_snr[1]);
             let parts = oddity::peculiar(&mut rng, kind, fwhm / size).place(flux, size, angle, x, y);
             let image = object_image(&parts, judge.beam);
-            let Some(mask) = measure(&image, judge.sigma, config.truth.mask_sigma) else { break };
+            let Some(mask) = measure(&image, judge.sigma, config.truth.mask_sigma) else { continue };
             let snr = mask.peak / judge.sigma;
-            if snr < p.twin_snr[0]
-                || snr > snr_limit.min(p.twin_snr[1])
-                || (mask.px as f64) < p.twin_least_beams * judge.beam.area
-            {
+            let large_enough = mask.px as f64 >= p.twin_least_beams * judge.beam.area;
+            let in_limits = large_enough && (p.twin_snr[0]..=snr_limit).contains(&snr);
+            if !in_limits || !recognisable(kind, &image, &mask, judge.sigma) {
+                continue;
+            }
+            let unlike = (mask.px as f64 / twin.mask_px.max(1) as f64).ln().abs();
+            if closest.as_ref().is_none_or(|(so_far, ..)| unlike < *so_far) {
+                closest = Some((unlike, kind, parts));
+            }
+            if unlike < CLOSE_IN_AREA.ln() {
                 break;
             }
-            if recognisable(kind, &image, &mask, judge.sigma) {
-                return object(parts, flux, size, false, true, attempt + 1);
-            }
+        }
+        if let Some((_, kind, parts)) = closest {
+            return object(kind, parts, flux, size, false, true, attempt + 1);
         }
     }
-    // Nothing fitted: force size and flux into the limits.
-    let size = fallback.1.clamp(low * fwhm, high * fwhm);
-    let parts = oddity::peculiar(&mut rng, kind, fwhm / size).place(fallback.0, size, angle, x, y);
+    // Nothing fitted: force size and flux into the limits of a kind.
+    let kind = Kind::PECULIAR[weighted(&mut rng, &p.weights)];
+    let (low, high, snr_limit) = oddity::limits(kind);
+    let (flux, size) = fallback.unwrap_or((2e-3, low * fwhm));
+    let size = size.clamp(low * fwhm, high * fwhm);
+    let parts = oddity::peculiar(&mut rng, kind, fwhm / size).place(flux, size, angle, x, y);
     let image = object_image(&parts, judge.beam);
     let peak = image.pixels.iter().fold(0f32, |a, b| a.max(*b));
     let target = (f64::from(peak) / judge.sigma).clamp(20.0, snr_limit.min(0.8 * p.twin_snr[1])) * judge.sigma;
     let factor = target / f64::from(peak).max(1e-12);
-    let parts: Vec<_> = parts.into_iter().map(|g| crate::gaussian::Gaussian { flux: g.flux * factor, ..g }).collect();
+    let parts: Vec<_> = parts.into_iter().map(|g| Gaussian { flux: g.flux * factor, ..g }).collect();
     let image = object_image(&parts, judge.beam);
     let seen = measure(&image, judge.sigma, config.truth.mask_sigma)
         .is_some_and(|m| recognisable(kind, &image, &m, judge.sigma));
-    object(parts, fallback.0 * factor, size, true, seen, p.attempts as u32)
+    object(kind, parts, flux * factor, size, true, seen, p.attempts as u32)
 }

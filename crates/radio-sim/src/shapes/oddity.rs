@@ -16,8 +16,8 @@ pub fn limits(kind: Kind) -> (f64, f64, f64) {
     match kind {
         // 52-110 arcsec of a 15 arcsec beam.
         Kind::Circle => (3.46, 7.34, 60.0),
-        // Two rings of at least 3.5 beams that overlap.
-        Kind::RingPair => (5.0, 32.0, 60.0),
+        // Two rings of about 3 beams that overlap.
+        Kind::RingPair => (6.0, 32.0, 60.0),
         Kind::DoubleDouble => (7.0, 32.0, f64::INFINITY),
         Kind::MultiBend => (6.0, 32.0, f64::INFINITY),
         _ => (5.0, 32.0, f64::INFINITY),
