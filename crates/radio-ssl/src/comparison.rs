@@ -126,3 +126,45 @@ fn share(
     }
     (all > 0).then(|| hits as f64 / all as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::held_out::tests::{config, features, sky};
+
+    fn contender(name: &str, features: Array2<f32>) -> Contender {
+        Contender { name: name.into(), features, is_score: false }
+    }
+
+    #[test]
+    fn the_better_is_called_better_and_equals_cannot_be_told() {
+        let config = config();
+        let judge = sky(&config);
+        let (strong, weak, same) = (features(&judge, 5.0, 1), features(&judge, 0.5, 2), features(&judge, 5.0, 1));
+        let run = |contenders: &[Contender]| compare(&judge, contenders, 3, |_, _| ()).unwrap();
+        let (rows, failures) =
+            run(&[contender("strong", strong.clone()), contender("weak", weak.clone()), contender("same", same)]);
+        assert!(failures.is_empty());
+        let verdicts: Vec<&str> = rows.iter().map(HeldOutRow::verdict).collect();
+        assert_eq!(verdicts, ["", "learned is better", "cannot tell"]);
+        assert_eq!(rows[2].difference, Some((0.0, (0.0, 0.0))), "paired resamples of equal scores differ by nothing");
+        for row in &rows {
+            assert!(row.recall_interval.0 <= row.recall && row.recall <= row.recall_interval.1, "{row:?}");
+            assert!(row.average_precision_interval.0 <= row.average_precision, "{row:?}");
+        }
+        let (rows, _) = run(&[contender("weak", weak), contender("strong", strong)]);
+        assert_eq!(rows[1].verdict(), "learned is worse");
+    }
+
+    #[test]
+    fn a_contender_that_cannot_be_judged_is_named() {
+        let config = config();
+        let judge = sky(&config);
+        let good = features(&judge, 5.0, 1);
+        let bad = good.mapv(|_| f32::NAN);
+        let (rows, failures) =
+            compare(&judge, &[contender("good", good), contender("bad", bad)], 3, |_, _| ()).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert!(failures.len() == 1 && failures[0].starts_with("bad: "), "{failures:?}");
+    }
+}

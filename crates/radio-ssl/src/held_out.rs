@@ -259,3 +259,132 @@ fn root(parent: &mut [usize], mut i: usize) -> usize {
     }
     i
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::run_config::Preset;
+    use anomaly_iforest::grid::Grid;
+    use anomaly_iforest::{Contamination, MaxFeatures, MaxSamples};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// The smoke preset with one small forest.
+    pub(crate) fn config() -> Table4Config {
+        let grid = Grid {
+            n_trees: 50,
+            contamination: vec![Contamination::Auto],
+            max_samples: vec![MaxSamples::Auto],
+            max_features: vec![MaxFeatures::All],
+            ..Grid::published(0)
+        };
+        Table4Config { forests: grid, ..Table4Config::preset(Preset::Smoke, 5) }
+    }
+
+    /// A mosaic of 26 × 26 half-overlapping frames, a tenth peculiar and a fifth complex at random.
+    pub(crate) fn sky(config: &Table4Config) -> Judge<'_> {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let at = |row: u32, col: u32| FrameId { mosaic: "m".into(), row: row * 128, col: col * 128, size: 256 };
+        let ids: Vec<FrameId> = (0..26).flat_map(|row| (0..26).map(move |col| at(row, col))).collect();
+        let groups: Vec<Option<FrameGroup>> = ids
+            .iter()
+            .map(|_| match rng.random_range(0..20) {
+                0 | 1 => Some(FrameGroup::Peculiar),
+                2..=5 => Some(FrameGroup::Complex),
+                6 => None,
+                _ => Some(FrameGroup::Ordinary),
+            })
+            .collect();
+        let interesting = groups.iter().map(|group| *group == Some(FrameGroup::Complex)).collect();
+        Judge::new(config, ids, groups, interesting).unwrap()
+    }
+
+    /// Two features: noise, to which peculiar frames add `signal` standard deviations.
+    pub(crate) fn features(judge: &Judge, signal: f32, seed: u64) -> Array2<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let noise: Vec<f32> =
+            (0..2 * judge.groups.len()).map(|_| (0..6).map(|_| rng.random_range(-1.0..1.0)).sum()).collect();
+        let step = |row: usize| if judge.groups[row] == Some(FrameGroup::Peculiar) { signal } else { 0.0 };
+        Array2::from_shape_fn((judge.groups.len(), 2), |(row, col)| noise[2 * row + col] + 1.4 * step(row))
+    }
+
+    #[test]
+    fn a_signal_is_found_and_noise_is_not() {
+        let config = config();
+        let judge = sky(&config);
+        let rows: Vec<usize> = (0..judge.groups.len()).collect();
+        let contenders = judge.groups.iter().filter(|g| is_contender(**g)).count() as f64;
+        let chance = judge.groups.iter().filter(|g| **g == Some(FrameGroup::Peculiar)).count() as f64 / contenders;
+        let found = judge.held_out(&features(&judge, 5.0, 1)).unwrap();
+        let precision = judge.precision_among_complex(&found.scores, &rows).unwrap();
+        assert!(precision > 0.95 && found.row.recall > 0.7, "{precision} {:?}", found.row);
+        let noise = judge.held_out(&features(&judge, 0.0, 2)).unwrap();
+        let precision = judge.precision_among_complex(&noise.scores, &rows).unwrap();
+        assert!((precision - chance).abs() < 0.15, "noise {precision}, chance {chance}");
+    }
+
+    /// A single number as the score: the larger the stranger, whatever its unit.
+    #[test]
+    fn a_number_is_a_score() {
+        let config = config();
+        let judge = sky(&config);
+        let numbers = features(&judge, 5.0, 3).column(0).mapv(|value| 1e4 + 1e-2 * value);
+        let rows: Vec<usize> = (0..judge.groups.len()).collect();
+        let up = judge.held_out_score(numbers.view()).unwrap();
+        let down = judge.held_out_score(numbers.mapv(|value| -value).view()).unwrap();
+        let precision = |held_out: &HeldOut| judge.precision_among_complex(&held_out.scores, &rows).unwrap();
+        assert!(precision(&up) > 0.9 && precision(&down) < 0.35, "{} {}", precision(&up), precision(&down));
+    }
+
+    /// Moving one half's labels changes what is chosen for the other half, never what is chosen for itself.
+    #[test]
+    fn a_half_is_judged_without_its_own_labels() {
+        let config = config();
+        let judge = sky(&config);
+        let table = features(&judge, 2.0, 4);
+        let before = judge.held_out(&table).unwrap();
+        let mut other = sky(&config);
+        for i in 0..other.groups.len() {
+            if other.half(i) == 0 && other.groups[i].is_some() {
+                // Every third label of half 0 becomes another one.
+                other.groups[i] = Some([FrameGroup::Complex, FrameGroup::Peculiar, FrameGroup::Ordinary][i % 3]);
+            }
+        }
+        let after = other.held_out(&table).unwrap();
+        let scores = |held_out: &HeldOut, half: usize| -> Vec<(f64, bool)> {
+            (0..judge.groups.len())
+                .filter(|&i| judge.half(i) == half)
+                .map(|i| (held_out.scores[i], held_out.selected[i]))
+                .collect()
+        };
+        assert_eq!(scores(&before, 0), scores(&after, 0));
+        assert_ne!(scores(&before, 1), scores(&after, 1));
+    }
+
+    #[test]
+    fn without_complex_frames_there_is_no_comparison() {
+        let config = config();
+        let judge = sky(&config);
+        let (ids, mut groups) = (judge.ids.clone(), judge.groups.clone());
+        groups.iter_mut().filter(|g| **g == Some(FrameGroup::Complex)).for_each(|g| *g = Some(FrameGroup::Ordinary));
+        assert!(Judge::new(&config, ids, groups, judge.interesting.clone()).is_none());
+    }
+
+    #[test]
+    fn overlapping_peculiar_frames_are_one_object() {
+        let config = config();
+        let judge = sky(&config);
+        let objects = judge.objects();
+        let peculiar: Vec<usize> =
+            (0..objects.len()).filter(|&i| judge.groups[i] == Some(FrameGroup::Peculiar)).collect();
+        for (n, &a) in peculiar.iter().enumerate() {
+            for &b in &peculiar[..n] {
+                let (one, other) = (&judge.ids[a], &judge.ids[b]);
+                let overlap = one.row.abs_diff(other.row) < 256 && one.col.abs_diff(other.col) < 256;
+                assert!(!overlap || objects[a] == objects[b], "{one} {other}");
+            }
+        }
+        let count: std::collections::BTreeSet<usize> = peculiar.iter().map(|&i| objects[i]).collect();
+        assert!(count.len() > 5 && count.len() < peculiar.len(), "{} of {}", count.len(), peculiar.len());
+    }
+}
