@@ -68,6 +68,9 @@ struct ReproduceTable4 {
     /// The run folder; runs/table4-SKY-seedSEED without it.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Another number in place of the preset's, named as in run.toml; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    settings: Vec<String>,
     #[command(flatten)]
     checkpoints: CheckpointOptions,
     #[command(flatten)]
@@ -93,8 +96,9 @@ fn run(task: Task) -> Result<()> {
         Task::ReproduceTable4(arguments) => {
             use_compute(&arguments.compute)?;
             let checkpoint_every = arguments.checkpoints.every();
-            let ReproduceTable4 { preset, survey, checkpoint, seed, out, .. } = arguments;
-            let outcome = reproduce_table4(&Table4Options { preset, seed, survey, checkpoint, out, checkpoint_every })?;
+            let ReproduceTable4 { preset, survey, checkpoint, seed, out, settings, .. } = arguments;
+            let options = Table4Options { preset, seed, survey, checkpoint, out, settings, checkpoint_every };
+            let outcome = reproduce_table4(&options)?;
             println!("{}", outcome.text);
             println!("{}", resources(&outcome.times));
             Ok(())

@@ -142,6 +142,38 @@ impl Table4Config {
         toml::to_string_pretty(self).context("writing run.toml")
     }
 
+    /// Replaces single numbers: each setting is `path=value`, the path as in `run.toml` (`simclr.peak_lr=3e-4`), the value
+    /// as TOML spells it (a bare word counts as text).
+    ///
+    /// # Errors
+    /// If a setting is not of that form, names nothing there is, or has a value of the wrong kind.
+    pub fn with_settings(self, settings: &[String]) -> Result<Self> {
+        let mut tree: toml::Table = toml::from_str(&self.to_toml()?).context("run.toml")?;
+        for setting in settings {
+            let (path, value) = setting
+                .split_once('=')
+                .with_context(|| format!("--set {setting}: expected path=value, as simclr.peak_lr=3e-4"))?;
+            let mut keys: Vec<&str> = path.trim().split('.').collect();
+            let last = keys.pop().unwrap_or_default();
+            let mut place = &mut tree;
+            for key in keys {
+                place = place
+                    .get_mut(key)
+                    .and_then(toml::Value::as_table_mut)
+                    .with_context(|| format!("--set {setting}: run.toml has no table {key}"))?;
+            }
+            let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+                Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| value.into()),
+                Err(_) => value.into(),
+            };
+            place.insert(last.to_owned(), value);
+        }
+        let config: Self = toml::from_str(&toml::to_string(&tree).context("run.toml")?)
+            .with_context(|| format!("--set {}", settings.join(" --set ")))?;
+        config.simclr.check().with_context(|| format!("--set {}", settings.join(" --set ")))?;
+        Ok(config)
+    }
+
     /// Makes the run folder and its `run.toml`, or checks that it belongs to this run; sweeps up what a killed run left half written.
     ///
     /// # Errors
@@ -223,6 +255,21 @@ mod tests {
             let text = config.to_toml().unwrap();
             assert_eq!(toml::from_str::<Table4Config>(&text).unwrap(), config, "{text}");
             assert!(toml::from_str::<Table4Config>(&format!("extra = 1\n{text}")).is_err());
+        }
+    }
+
+    #[test]
+    fn single_numbers_are_replaced_and_wrong_ones_refused() {
+        let set = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            Table4Config::preset(Preset::Quick, 4).with_settings(&settings)
+        };
+        let config = set(&["simclr.peak_lr=3e-4", "simclr.recipe.size=64", "simclr.epochs=3"]).unwrap();
+        assert_eq!((config.simclr.peak_lr, config.simclr.recipe.size, config.simclr.epochs), (3e-4, 64, 3));
+        assert_eq!(set(&[]).unwrap(), Table4Config::preset(Preset::Quick, 4));
+        for wrong in ["peak_lr", "simclr.nothing=1", "simclr.nothing.at=1", "simclr.epochs=soon", "simclr.epochs=0"] {
+            let error = format!("{:#}", set(&[wrong]).unwrap_err());
+            assert!(error.contains(wrong), "{error}");
         }
     }
 

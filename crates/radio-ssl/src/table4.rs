@@ -40,6 +40,8 @@ pub struct Table4Options {
     pub checkpoint: Option<PathBuf>,
     /// The run folder; `runs/table4-…` without it.
     pub out: Option<PathBuf>,
+    /// Single numbers in place of the preset's ([`Table4Config::with_settings`]).
+    pub settings: Vec<String>,
     /// Time between two checkpoints of the training; changes no bit.
     pub checkpoint_every: Duration,
 }
@@ -68,6 +70,9 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
         config.checkpoint_sha256 = Some(sha256_of(path)?);
         let loaded = Checkpoint::read(path)?;
         config.simclr = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
+    }
+    if !options.settings.is_empty() {
+        config = config.with_settings(&options.settings)?;
     }
     let folder = RunFolder::new(&options.out.clone().unwrap_or_else(|| default_folder(&config)));
     config.claim_folder(folder.path())?;

@@ -32,6 +32,7 @@ fn survey(folder: &TempDir, side: usize, extra: &str) -> PathBuf {
 
 fn error_of(folder: &TempDir, survey: PathBuf) -> String {
     let options = Table4Options {
+        settings: Vec::new(),
         preset: Preset::Smoke,
         seed: 1,
         survey: Some(survey),
@@ -136,6 +137,7 @@ fn a_checkpoint_that_is_none() {
     let checkpoint = folder.path().join("c.safetensors");
     std::fs::write(&checkpoint, b"not a checkpoint").unwrap();
     let options = Table4Options {
+        settings: Vec::new(),
         preset: Preset::Smoke,
         seed: 1,
         survey: Some(survey(&folder, 128, "")),
