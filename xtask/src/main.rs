@@ -1,6 +1,7 @@
 //! Experiments, benches and checks of the workspace: `cargo xtask <task>`.
 //!
 //! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
+mod campaign;
 mod check_published;
 mod kill_check;
 mod tidy;
@@ -34,6 +35,18 @@ enum Task {
         cargo xtask reproduce-table4 --survey survey.toml --checkpoint runs/table4-quick-seed1/checkpoint.safetensors\n  \
         cargo xtask reproduce-table4 --check-published           the counts behind the printed table")]
     ReproduceTable4(ReproduceTable4),
+    /// Table 4 for several ways to train on several skies, with the differences pooled.
+    ///
+    /// Run again after Ctrl-C or a kill, the same command continues.
+    #[command(after_help = "Example:\n  cargo xtask campaign docs/examples/training-search.toml")]
+    Campaign {
+        /// The plan: preset, seeds, settings, variants.
+        plan: PathBuf,
+        #[command(flatten)]
+        checkpoints: CheckpointOptions,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
     /// Runs all tests of the workspace that need no data beside it.
     Test,
     /// Runs the tests against golden values and real data (RADIO_SSL_GOLDEN, RADIO_SSL_DATA).
@@ -102,6 +115,10 @@ fn run(task: Task) -> Result<()> {
             println!("{}", outcome.text);
             println!("{}", resources(&outcome.times));
             Ok(())
+        }
+        Task::Campaign { plan, checkpoints, compute } => {
+            use_compute(&compute)?;
+            campaign::campaign(&plan, checkpoints.every())
         }
         Task::Test => cargo(&["test", "--workspace"]),
         Task::Golden => {
