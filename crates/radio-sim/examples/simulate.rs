@@ -46,6 +46,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (class, n) in &s.classes {
         print!("{} {n}  ", class.name());
     }
-    println!();
+    println!("SPURIOUS {}", s.spurious);
     Ok(())
 }

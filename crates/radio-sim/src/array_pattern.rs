@@ -130,7 +130,7 @@ fn antennas(rng: &mut impl Rng) -> Vec<[f64; 3]> {
 }
 
 /// Two-dimensional transform `sum_uv F e^{+2 pi i (ux + vy) / n}`, in place; `n` is a power of two.
-fn transform_2d(grid: &mut [(f32, f32)], n: usize) {
+pub(crate) fn transform_2d(grid: &mut [(f32, f32)], n: usize) {
     let turns: Vec<(f32, f32)> = (0..n / 2)
         .map(|k| {
             let (s, c) = (TAU * k as f64 / n as f64).sin_cos();

@@ -263,6 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn tiles_of_any_side_have_the_same_bits() {
+        let sky = Sky::new(&tiny()).unwrap();
+        let (row, col, side) = (700, 300, 1000);
+        let whole = render_window(&sky, row, col, side, side);
+        for tile in [256, 512] {
+            let mut joined = Array2::<f32>::zeros((side, side));
+            for (r, c) in (0..side).step_by(tile).flat_map(|r| (0..side).step_by(tile).map(move |c| (r, c))) {
+                let (n, m) = (tile.min(side - r), tile.min(side - c));
+                joined.slice_mut(s![r..r + n, c..c + m]).assign(&render_window(&sky, row + r, col + c, n, m));
+            }
+            assert!(bits(whole.view()) == bits(joined.view()), "tiles of {tile}");
+        }
+    }
+
+    #[test]
     fn threads_do_not_change_the_sky() {
         let in_pool = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -7,7 +7,8 @@ use crate::error::SimError;
 use crate::frames::{Frame, PatchCounts, annotate, true_frames};
 use crate::shapes::Kind;
 use crate::sky::Sky;
-use crate::tables::{write_components, write_frames, write_labels, write_objects, write_survey};
+use crate::spurious::{SpuriousFinder, SpuriousIsland};
+use crate::tables::{write_components, write_frames, write_labels, write_objects, write_spurious, write_survey};
 use crate::truth::{ArtefactBoxes, DetectionClass, TrueObject, true_objects};
 use metrics::FrameGroup;
 use ndarray::Array2;
@@ -45,6 +46,8 @@ pub struct SimulatedSurvey {
     pub mask: PathBuf,
     /// `objects.csv`.
     pub objects: PathBuf,
+    /// `spurious.csv`: islands of the artefacts.
+    pub spurious: PathBuf,
     /// `frames.csv`.
     pub frames: PathBuf,
     /// `labels.csv`.
@@ -74,6 +77,8 @@ pub struct SurveySummary {
     pub kinds: Vec<(Kind, usize)>,
     /// Detectable objects per detection class.
     pub classes: Vec<(DetectionClass, usize)>,
+    /// Islands of the artefacts that a finder would take for sources.
+    pub spurious: usize,
     /// Share of the peculiar objects that were forced into their limits.
     pub forced_share: f64,
     /// Share of the peculiar objects that an eye can recognise.
@@ -108,24 +113,26 @@ pub fn simulate(
     let wcs = survey_wcs(config)?;
     let mut patches = PatchCounts::new(config);
     let paths = |name: &str| out.join(name);
-    let sample =
+    let (sample, spurious) =
         write_maps(&sky, &objects, &wcs, &fingerprint, &mut patches, out, |done, total| step("map", done, total))?;
     step("tables", 0, 1);
     let mut frames = true_frames(&sky, &objects, &patches);
     annotate(config, &mut frames);
     write_objects(&sky, &objects, &wcs, &paths("objects.csv"))?;
     write_components(&objects, config, &paths("components.csv"))?;
+    write_spurious(&sky, &spurious, &wcs, &paths("spurious.csv"))?;
     write_frames(config, &frames, &wcs, &paths("frames.csv"))?;
     write_labels(config, &frames, &paths("labels.csv"))?;
     write_survey(config, &fingerprint, out)?;
     step("tables", 1, 1);
-    let summary = summarise(config, fingerprint, &objects, &frames, &patches, &sample);
+    let summary = summarise(config, fingerprint, &objects, spurious.len(), &frames, &patches, &sample);
     Ok(SimulatedSurvey {
         folder: out.to_path_buf(),
         survey: paths("survey.toml"),
         mosaic: paths("mosaic.fits"),
         mask: paths("mask.fits"),
         objects: paths("objects.csv"),
+        spurious: paths("spurious.csv"),
         frames: paths("frames.csv"),
         labels: paths("labels.csv"),
         summary,
@@ -142,7 +149,8 @@ pub fn survey_wcs(config: &SimConfig) -> Result<Wcs, SimError> {
         .map_err(|source| SimError::Map { source })
 }
 
-/// Writes map and mask strip by strip, counts blank and artefact pixels, and returns a sample of the pixels.
+/// Writes map and mask strip by strip, counts blank and artefact pixels, and returns a sample of the pixels and the islands of
+/// the artefacts.
 fn write_maps(
     sky: &Sky,
     objects: &[TrueObject],
@@ -151,7 +159,7 @@ fn write_maps(
     patches: &mut PatchCounts,
     out: &Path,
     step: impl Fn(usize, usize),
-) -> Result<Vec<f32>, SimError> {
+) -> Result<(Vec<f32>, Vec<SpuriousIsland>), SimError> {
     let config = &sky.config;
     let side = config.side;
     let refused = |source| SimError::Map { source };
@@ -174,6 +182,7 @@ fn write_maps(
     order.sort_by_key(|o| (std::cmp::Reverse(o.mask.px), o.id));
     let strips = side.div_ceil(STRIP_ROWS);
     let mut sample = Vec::new();
+    let mut spurious = SpuriousFinder::new(&config.truth);
     for strip in 0..strips {
         let row = strip * STRIP_ROWS;
         let rows = STRIP_ROWS.min(side - row);
@@ -186,7 +195,7 @@ fn write_maps(
             })
             .collect();
         let mask = mask_strip(&order, row, rows, side);
-        let mut line = vec![0f32; side];
+        let (mut line, mut artefact_line) = (vec![0f32; side], vec![0f32; side]);
         let mut sigma = vec![0f32; side];
         for r in 0..rows {
             let mask_line = &mask[r * side..(r + 1) * side];
@@ -194,7 +203,7 @@ fn write_maps(
             for (col, map, artefacts) in &tiles {
                 for (j, (v, a)) in map.row(r).iter().zip(artefacts.row(r)).enumerate() {
                     let c = col + j;
-                    line[c] = *v;
+                    (line[c], artefact_line[c]) = (*v, *a);
                     let patch = patches.index(row + r, c);
                     if v.is_nan() {
                         patches.blank[patch] += 1;
@@ -203,6 +212,7 @@ fn write_maps(
                     }
                 }
             }
+            spurious.add_row(row + r, &artefact_line, &sigma, mask_line);
             if (row + r).is_multiple_of(SAMPLE) {
                 sample.extend(line.iter().step_by(SAMPLE).filter(|v| v.is_finite()));
             }
@@ -213,7 +223,7 @@ fn write_maps(
     }
     map_file.finish().map_err(refused)?;
     mask_file.finish().map_err(refused)?;
-    Ok(sample)
+    Ok((sample, spurious.finish()))
 }
 
 /// Object ids of a strip, row-major.
@@ -239,6 +249,7 @@ fn summarise(
     config: &SimConfig,
     fingerprint: String,
     objects: &[TrueObject],
+    spurious: usize,
     frames: &[Frame],
     patches: &PatchCounts,
     sample: &[f32],
@@ -281,6 +292,7 @@ fn summarise(
             .iter()
             .map(|c| (*c, objects.iter().filter(|o| o.detectable && o.class == *c).count()))
             .collect(),
+        spurious,
         forced_share: share(odd.iter().filter(|o| o.forced).count()),
         recognisable_share: share(odd.iter().filter(|o| o.recognisable).count()),
         rms: f64::from(radio_io::robust_rms(sample)),
@@ -331,6 +343,7 @@ mod tests {
             "survey.toml",
             "sim.toml",
             "components.csv",
+            "spurious.csv",
         ] {
             assert!(
                 std::fs::read(folder.path().join(name))? == std::fs::read(again.path().join(name))?,

@@ -4,6 +4,7 @@ use crate::config::SimConfig;
 use crate::error::SimError;
 use crate::frames::Frame;
 use crate::sky::Sky;
+use crate::spurious::SpuriousIsland;
 use crate::truth::TrueObject;
 use atomic_file::write_atomically;
 use radio_io::{EdgePolicy, FrameLabel, FrameLabels, FrameSettings, MosaicEntry, Survey, Wcs};
@@ -128,6 +129,49 @@ pub fn write_components(objects: &[TrueObject], config: &SimConfig, path: &Path)
                 format!("{:.5}", g.angle),
             ]
         })
+    });
+    write_table(path, &header, rows)
+}
+
+/// The islands of the artefacts that a finder would take for sources: id, peak (ra, dec, x, y from 0, Jy/beam, in units of the
+/// thermal noise), size, bounds (the ends are one past the last pixel), share under object masks.
+///
+/// # Errors
+/// [`SimError::Io`], [`SimError::Table`].
+pub fn write_spurious(sky: &Sky, islands: &[SpuriousIsland], wcs: &Wcs, path: &Path) -> Result<(), SimError> {
+    let header = [
+        "id",
+        "ra",
+        "dec",
+        "x",
+        "y",
+        "peak",
+        "snr",
+        "px",
+        "beams",
+        "first_row",
+        "end_row",
+        "first_column",
+        "end_column",
+        "object_share",
+    ];
+    let rows = islands.iter().enumerate().map(|(i, o)| {
+        let [row, col] = o.place;
+        let [ra, dec] = sky_text(wcs, row as f64, col as f64);
+        let mut cells = vec![
+            (i + 1).to_string(),
+            ra,
+            dec,
+            col.to_string(),
+            row.to_string(),
+            format!("{:.6e}", o.peak),
+            format!("{:.2}", o.snr),
+            o.px.to_string(),
+            format!("{:.2}", o.px as f64 / sky.beam.area),
+        ];
+        cells.extend(o.bounds.map(|bound| bound.to_string()));
+        cells.push(format!("{:.3}", o.object_share));
+        cells
     });
     write_table(path, &header, rows)
 }

@@ -14,7 +14,7 @@ const BOX: i64 = 64;
 /// Side of the windows in which it is computed.
 const BOX_WINDOW: usize = 512;
 
-/// Classes of a detector (reference-facts A4); artefacts alone would be SPURIOUS.
+/// Classes of a detector (reference-facts A4); SPURIOUS, artefacts alone, is in [`crate::spurious`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DetectionClass {
     /// Drowned in artefacts.

@@ -2,7 +2,7 @@
 //!
 //! A twin is a virtual ordinary extended object, drawn like all others under its own address. The peculiar object borrows its
 //! flux and size, and of several shapes the one is taken whose mask is closest to the twin's in area, so that an anomaly
-//! search can hardly find it by brightness, size or area (specification section 4; figures in docs/progress.md). The kind is
+//! search can hardly find it by brightness, size or area (specification section 4; figures in docs/simulation-gates.md). The kind is
 //! drawn after the twin, among those that an eye recognises at its size: the other way round every kind would turn down small twins.
 
 use crate::address::{Address, Layer};
