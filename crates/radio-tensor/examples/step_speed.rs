@@ -1,35 +1,61 @@
 //! Images per second of a whole training step of the trunk: forward, backward, Adam.
 //!
-//! `cargo run -p radio-tensor --example step_speed -- 32 224`
+//! `cargo run -p radio-tensor --example step_speed -- 32 224 bf16`
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use radio_tensor::adam::{Adam, AdamConfig};
-use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, Precision, ResNet, ResNetConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+/// Seconds all threads have run (Linux; elsewhere 0). Other load on the machine does not count.
+fn processor_seconds() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|t| {
+        let text = std::fs::read_to_string(t.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() * 1e-9
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |place: usize, default: usize| std::env::args().nth(place).map_or(Ok(default), |a| a.parse());
     let (batch, side) = (number(1, 32)?, number(2, 224)?);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 64 }, &mut rng);
+    if std::env::args().nth(3).as_deref() == Some("bf16") {
+        trunk.set_precision(Precision::Bf16);
+    }
+    println!("{:?} with {:?}", trunk.precision(), trunk.kernel());
     let config = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
     let mut adam = Adam::new(config, trunk.parameters());
     let pixels: Vec<f32> = (0..batch * 3 * side * side).map(|_| rng.random()).collect();
     let images = Tensor::from_vec(pixels, (batch, 3, side, side), &Device::Cpu)?;
     for step in 0..5 {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), processor_seconds());
         let features = trunk.forward(&images)?;
         let forward = start.elapsed().as_secs_f64();
         let gradients = trunk.backward(&(features * 1e-3)?)?;
         let backward = start.elapsed().as_secs_f64() - forward;
         adam.step(1e-3, trunk.parameters_mut(), &gradients)?;
         let whole = start.elapsed().as_secs_f64();
-        let rate = batch as f64 / whole;
+        let (rate, processor) = (batch as f64 / whole, processor_seconds() - before);
         println!(
-            "step {step}: forward {forward:.3} s, backward {backward:.3} s, whole {whole:.3} s, {rate:.1} images/s"
+            "step {step}: forward {forward:.3} s, backward {backward:.3} s, whole {whole:.3} s, {rate:.1} images/s, processor {processor:.3} s"
         );
+    }
+    for batch in [1, batch] {
+        let images = images.narrow(0, 0, batch)?.contiguous()?;
+        let (mut wall, mut processor) = (f64::MAX, f64::MAX);
+        for _ in 0..if batch == 1 { 30 } else { 6 } {
+            let (start, before) = (Instant::now(), processor_seconds());
+            trunk.embed(&images)?;
+            wall = wall.min(start.elapsed().as_secs_f64());
+            processor = processor.min(processor_seconds() - before);
+        }
+        let rate = batch as f64 / wall;
+        println!("embed {batch}: {wall:.4} s, {rate:.1} images/s, processor {processor:.4} s (best)");
     }
     Ok(())
 }

@@ -4,10 +4,14 @@
 //! axis runs over kernel row, kernel column and input channel. The left matrix ("patches") is never built whole: a
 //! task gathers the patches of a few hundred pixels, multiplies, and throws them away. Task sizes
 //! depend on the shape alone, so results do not depend on the number of threads.
+//!
+//! This is the portable way, and the reference of the others: [`Conv2d::forward_on`] and its two backward passes
+//! (`conv_route`) take a kernel and a precision and read maps without patches where the processor allows it.
 use std::cell::RefCell;
 
 use rayon::prelude::*;
 
+pub use crate::conv_route::ConvWeights;
 use crate::matmul::{Strided, matmul};
 use crate::nhwc::Nhwc;
 
@@ -53,6 +57,16 @@ impl Conv2d {
     /// Length of one patch: kernel rows × kernel columns × input channels.
     fn patch(&self) -> usize {
         self.kernel * self.kernel * self.in_channels
+    }
+
+    /// Whether a whole kernel row is one run of input values: nothing round the image is read.
+    pub(crate) fn reads_rows(&self) -> bool {
+        self.pad == 0
+    }
+
+    /// Input values that lie side by side below an output pixel.
+    pub(crate) fn segment_values(&self) -> usize {
+        if self.reads_rows() { self.kernel * self.in_channels } else { self.in_channels }
     }
 
     fn is_pointwise(&self) -> bool {

@@ -18,6 +18,9 @@ pub enum TensorError {
     /// `backward` was called without a training `forward` before it.
     #[error("{0}: backward needs a training forward first")]
     NoSavedState(&'static str),
+    /// A kernel was asked for that this processor cannot run.
+    #[error("kernel {0}: this processor lacks the instructions")]
+    KernelUnavailable(&'static str),
     /// candle refused an operation; `step` says which.
     #[error("{step}")]
     Candle {

@@ -5,7 +5,7 @@
 //! convolutions and poolings are slow and in places wrong (docs/architecture.md).
 //!
 //! Reading order: [`resnet::ResNet`], the trunk from images to features and back; [`conv2d`], [`batch_norm`] and
-//! [`pool`], its kernels, on [`nhwc::Nhwc`] maps; then [`adam`], [`schedule`] and [`checkpoint`].
+//! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`] and [`checkpoint`].
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -24,6 +24,8 @@ pub mod resnet;
 
 pub mod batch_norm;
 pub mod conv2d;
+pub mod element;
+pub mod kernel;
 pub mod matmul;
 pub mod nhwc;
 pub mod parameter;
@@ -32,6 +34,17 @@ pub mod pool;
 pub mod adam;
 pub mod checkpoint;
 pub mod schedule;
+
+mod batch_norm_backward;
+mod conv_route;
+#[cfg(target_arch = "x86_64")]
+mod indirect;
+#[cfg(target_arch = "x86_64")]
+mod indirect_weight;
+#[cfg(target_arch = "x86_64")]
+mod packed_weights;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 mod error;
 pub use error::{DuringStep, Result, TensorError};

@@ -1,20 +1,30 @@
-//! The trunk's own tensor: images, rows, columns, channels (channels contiguous), 64-byte aligned f32.
+//! The trunk's own tensor: images, rows, columns, channels (channels contiguous), 64-byte aligned f32 or bf16.
 //!
 //! candle's CPU tensors are NCHW and unaligned; a convolution on NHWC reads every pixel's channels in one
 //! run, and batch norm walks memory once. Buffers are recycled through a [`Workspace`]: a training step
 //! touches gigabytes, and giving them back to the operating system would cost a page fault per 4 KiB.
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Mutex;
 
 use bytemuck::{Pod, Zeroable};
+use rayon::prelude::*;
 
-/// One cache line of f32, the unit of alignment.
+use crate::element::Element;
+
+/// One cache line of 32-bit words, the unit of alignment.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct CacheLine([f32; 16]);
+pub(crate) struct CacheLine([u32; 16]);
 
-/// A batch of feature maps `[n, h, w, c]`, f32, channels contiguous.
-pub struct Nhwc {
+/// An f32 map.
+pub type Nhwc = Map<f32>;
+
+/// A batch of feature maps `[n, h, w, c]`, channels contiguous.
+///
+/// Behind the last value lies at least one cache line of the same allocation, so that a kernel that takes
+/// values in pairs may read past an odd end.
+pub struct Map<E> {
     /// Images.
     pub n: usize,
     /// Rows.
@@ -24,13 +34,46 @@ pub struct Nhwc {
     /// Channels.
     pub c: usize,
     lines: Vec<CacheLine>,
+    element: PhantomData<E>,
 }
 
-impl Nhwc {
+impl<E: Element> Map<E> {
     /// All zeros.
     pub fn zeros(n: usize, h: usize, w: usize, c: usize) -> Self {
-        let lines = vec![CacheLine::zeroed(); (n * h * w * c).div_ceil(16)];
-        Self { n, h, w, c, lines }
+        Self { n, h, w, c, lines: vec![CacheLine::zeroed(); Self::lines(n * h * w * c)], element: PhantomData }
+    }
+
+    /// Cache lines of a map of so many values, with the spare one.
+    fn lines(values: usize) -> usize {
+        values.div_ceil(16 * E::PER_WORD) + 1
+    }
+
+    /// The same map in another precision.
+    pub fn converted<T: Element>(&self) -> Map<T> {
+        let mut other = Map::zeros(self.n, self.h, self.w, self.c);
+        other.copy_rounded(self);
+        other
+    }
+
+    /// Takes the values of a map of the same sizes in another precision.
+    pub fn copy_rounded<T: Element>(&mut self, other: &Map<T>) {
+        let values = self.values_mut().par_chunks_mut(1 << 14).zip(other.values().par_chunks(1 << 14));
+        values.for_each(|(target, source)| {
+            for (target, value) in target.iter_mut().zip(source) {
+                *target = E::narrow(value.widen());
+            }
+        });
+    }
+
+    /// Fills what lies behind the last value.
+    pub(crate) fn fill_tail(&mut self, value: E) {
+        let len = self.len();
+        bytemuck::cast_slice_mut::<CacheLine, E>(&mut self.lines)[len..].fill(value);
+    }
+
+    /// The values and the line behind them.
+    pub(crate) fn values_and_tail(&self) -> &[E] {
+        bytemuck::cast_slice(&self.lines)
     }
 
     /// Number of values, `n * h * w * c`.
@@ -49,36 +92,55 @@ impl Nhwc {
     }
 
     /// The values in `[n, h, w, c]` order.
-    pub fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[E] {
         &bytemuck::cast_slice(&self.lines)[..self.len()]
     }
 
     /// The values in `[n, h, w, c]` order, to write.
-    pub fn values_mut(&mut self) -> &mut [f32] {
+    pub fn values_mut(&mut self) -> &mut [E] {
         let len = self.len();
         &mut bytemuck::cast_slice_mut(&mut self.lines)[..len]
     }
 
     /// Fills from a `[n, c, h, w]` slice of the same sizes (extra values are ignored).
     pub fn copy_from_nchw(&mut self, nchw: &[f32]) {
-        let (plane, c) = (self.h * self.w, self.c);
-        for (image, source) in self.values_mut().chunks_exact_mut(plane * c).zip(nchw.chunks_exact(plane * c)) {
-            for (channel, pixels) in source.chunks_exact(plane).enumerate() {
-                for (pixel, &value) in pixels.iter().enumerate() {
-                    image[pixel * c + channel] = value;
+        self.copy_from_nchw_padded(nchw, 0);
+    }
+
+    /// Fills from a `[n, c, h - 2 pad, w - 2 pad]` slice, with zeros all round.
+    pub fn copy_from_nchw_padded(&mut self, nchw: &[f32], pad: usize) {
+        let (h, w, c) = (self.h - 2 * pad, self.w - 2 * pad, self.c);
+        let (line, image) = (self.w * c, self.h * self.w * c);
+        let fill = |(image, source): (&mut [E], &[f32])| {
+            image.fill(E::zeroed());
+            for (row, target) in image.chunks_exact_mut(line).skip(pad).take(h).enumerate() {
+                for channel in 0..c {
+                    let source = &source[(channel * h + row) * w..][..w];
+                    for (target, value) in target[pad * c..].chunks_exact_mut(c).zip(source) {
+                        target[channel] = E::narrow(*value);
+                    }
                 }
             }
-        }
+        };
+        self.values_mut().par_chunks_exact_mut(image).zip(nchw.par_chunks_exact(h * w * c)).for_each(fill);
     }
 
     /// The values in `[n, c, h, w]` order.
     pub fn to_nchw(&self) -> Vec<f32> {
-        let (plane, c) = (self.h * self.w, self.c);
-        let mut nchw = vec![0.0; self.len()];
-        for (image, target) in self.values().chunks_exact(plane * c).zip(nchw.chunks_exact_mut(plane * c)) {
-            for (pixel, channels) in image.chunks_exact(c).enumerate() {
-                for (channel, &value) in channels.iter().enumerate() {
-                    target[channel * plane + pixel] = value;
+        self.to_nchw_without(0)
+    }
+
+    /// The values in `[n, c, h - 2 pad, w - 2 pad]` order, without `pad` pixels all round.
+    pub fn to_nchw_without(&self, pad: usize) -> Vec<f32> {
+        let (h, w, c) = (self.h - 2 * pad, self.w - 2 * pad, self.c);
+        let mut nchw = vec![0.0; self.n * h * w * c];
+        let images = self.values().chunks_exact(self.h * self.w * c).zip(nchw.chunks_exact_mut(h * w * c));
+        for (image, target) in images {
+            for (row, line) in image.chunks_exact(self.w * c).skip(pad).take(h).enumerate() {
+                for (col, pixel) in line.chunks_exact(c).skip(pad).take(w).enumerate() {
+                    for (channel, value) in pixel.iter().enumerate() {
+                        target[(channel * h + row) * w + col] = value.widen();
+                    }
                 }
             }
         }
@@ -86,7 +148,7 @@ impl Nhwc {
     }
 }
 
-/// Recycles the buffers of [`Nhwc`] maps between layers and steps.
+/// Recycles the buffers of [`Map`]s between layers and steps.
 #[derive(Default)]
 pub struct Workspace {
     free: Mutex<HashMap<usize, Vec<Vec<CacheLine>>>>,
@@ -94,20 +156,20 @@ pub struct Workspace {
 
 impl Workspace {
     /// A map of the wanted size. Its contents are left over from an earlier use: write every value.
-    pub fn take(&self, n: usize, h: usize, w: usize, c: usize) -> Nhwc {
-        let lines = (n * h * w * c).div_ceil(16);
+    pub fn take<E: Element>(&self, n: usize, h: usize, w: usize, c: usize) -> Map<E> {
+        let lines = Map::<E>::lines(n * h * w * c);
         let recycled = match self.free.lock() {
             Ok(mut free) => free.get_mut(&lines).and_then(Vec::pop),
             Err(_) => None, // another thread panicked while holding the lock: allocate anew
         };
         match recycled {
-            Some(lines) => Nhwc { n, h, w, c, lines },
-            None => Nhwc::zeros(n, h, w, c),
+            Some(lines) => Map { n, h, w, c, lines, element: PhantomData },
+            None => Map::zeros(n, h, w, c),
         }
     }
 
     /// Takes a map back for later use.
-    pub fn give(&self, map: Nhwc) {
+    pub fn give<E: Element>(&self, map: Map<E>) {
         if let Ok(mut free) = self.free.lock() {
             free.entry(map.lines.len()).or_default().push(map.lines);
         }
@@ -132,9 +194,9 @@ mod tests {
     #[test]
     fn a_returned_buffer_serves_again() {
         let workspace = Workspace::default();
-        let map = workspace.take(1, 4, 4, 8);
+        let map: Nhwc = workspace.take(1, 4, 4, 8);
         let address = map.values().as_ptr();
         workspace.give(map);
-        assert_eq!(workspace.take(1, 8, 2, 8).values().as_ptr(), address);
+        assert_eq!(workspace.take::<f32>(1, 8, 2, 8).values().as_ptr(), address);
     }
 }

@@ -3,16 +3,21 @@
 //! candle meets the trunk at three places only: an image batch comes in, features go out, and the
 //! features' gradient comes back. Between them everything is NHWC maps and the kernels of this crate. A training
 //! forward keeps what its backward needs; the backward consumes it.
-use candle_core::{DType, Device, Tensor};
+use std::sync::OnceLock;
+
+use candle_core::Tensor;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::batch_norm::{self, Affine, BatchStatistics, Shortcut};
-use crate::conv2d::Conv2d;
-use crate::error::{DuringStep, Result, TensorError};
-use crate::nhwc::{Nhwc, Workspace};
+use crate::conv2d::{Conv2d, ConvWeights};
+use crate::element::Bf16;
+use crate::error::{Result, TensorError};
+use crate::kernel::{Kernel, kernel_in_use};
+use crate::nhwc::Workspace;
 use crate::parameter::Parameter;
-use crate::pool::{MaxPool, global_average, global_average_backward};
+
+mod pass;
+use pass::Saved;
 
 /// Which residual network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +46,16 @@ impl ResNetConfig {
     }
 }
 
-const STEM_POOL: MaxPool = MaxPool { kernel: 3, stride: 2, pad: 1 };
+/// Numbers the trunk computes with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 maps and products.
+    #[default]
+    F32,
+    /// bf16 maps and products, summed in f32; weights, their gradients and all statistics stay f32.
+    Bf16,
+}
 
 /// A convolution and the batch norm behind it; the numbers are places in the parameter list.
 struct ConvNorm {
@@ -70,28 +84,10 @@ struct Block {
     downsample: Option<ConvNorm>,
 }
 
-/// A convolution's output before batch norm, with the statistics of its batch.
-struct Normalised {
-    map: Nhwc,
-    statistics: BatchStatistics,
-    affine: Affine,
-}
-
-struct SavedBlock {
-    input: Nhwc,
-    first: Normalised,
-    middle: Nhwc,
-    second: Normalised,
-    downsample: Option<Normalised>,
-}
-
-/// What a training forward leaves for its backward.
-struct Saved {
-    images: Nhwc,
-    stem: Normalised,
-    winners: Vec<u8>,
-    blocks: Vec<SavedBlock>,
-    output: Nhwc,
+/// What a training forward left, in the precision it ran in.
+enum AnySaved {
+    F32(Saved<f32>),
+    Bf16(Saved<Bf16>),
 }
 
 /// The trunk: parameters, running statistics, and the state of a training step under way.
@@ -101,8 +97,12 @@ pub struct ResNet {
     blocks: Vec<Block>,
     parameters: Vec<Parameter>,
     running: Vec<Running>,
+    precision: Precision,
+    kernel: Kernel,
     workspace: Workspace,
-    saved: Option<Saved>,
+    /// Convolution weights as the kernel reads them; emptied whenever parameters may change.
+    weights: OnceLock<Vec<ConvWeights>>,
+    saved: Option<AnySaved>,
 }
 
 /// Gradients of all parameters, in the order and layout of [`ResNet::parameters`].
@@ -115,7 +115,8 @@ impl ResNet {
         let stem = build.conv_norm(
             "conv1",
             "bn1",
-            Conv2d { in_channels: 3, out_channels: config.width, kernel: 7, stride: 2, pad: 3 },
+            // The images are padded when they are loaded, so that a kernel row is one run of values.
+            Conv2d { in_channels: 3, out_channels: config.width, kernel: 7, stride: 2, pad: 0 },
         );
         let counts = match config.depth {
             Depth::ResNet18 => [2, 2, 2, 2],
@@ -132,7 +133,18 @@ impl ResNet {
             }
         }
         let Builder { parameters, running, .. } = build;
-        Self { config, stem, blocks, parameters, running, workspace: Workspace::default(), saved: None }
+        Self {
+            config,
+            stem,
+            blocks,
+            parameters,
+            running,
+            precision: Precision::F32,
+            kernel: kernel_in_use(),
+            workspace: Workspace::default(),
+            weights: OnceLock::new(),
+            saved: None,
+        }
     }
 
     /// Shape of the trunk.
@@ -147,6 +159,7 @@ impl ResNet {
 
     /// All trainable tensors, to be updated.
     pub fn parameters_mut(&mut self) -> &mut [Parameter] {
+        self.weights = OnceLock::new();
         &mut self.parameters
     }
 
@@ -160,45 +173,63 @@ impl ResNet {
         &mut self.running
     }
 
+    /// Precision of maps and convolution operands.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Changes the precision; a training step under way is dropped. Parameters, gradients and statistics stay f32.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+        self.forget();
+    }
+
+    /// The kernel the trunk computes with.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Replaces the process's kernel ([`kernel_in_use`]) for this trunk; a training step under way is dropped.
+    ///
+    /// # Errors
+    /// If the processor lacks it.
+    pub fn set_kernel(&mut self, kernel: Kernel) -> Result<()> {
+        if !kernel.is_available() {
+            return Err(TensorError::KernelUnavailable(kernel.name()));
+        }
+        self.kernel = kernel;
+        self.forget();
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.saved = None;
+        self.weights = OnceLock::new();
+    }
+
     /// Training forward: batch statistics, running statistics updated, state kept for [`ResNet::backward`].
     ///
     /// # Shapes
     /// `images`: `[n, 3, h, w]`, f32 on the CPU; result: `[n, 8 * width]`.
     /// # Errors
-    /// On another shape, or an image so small that a map would have no pixel.
+    /// On another shape, or without an image or a pixel.
     pub fn forward(&mut self, images: &Tensor) -> Result<Tensor> {
-        if let Some(saved) = self.saved.take() {
-            self.recycle(saved);
+        match self.saved.take() {
+            Some(AnySaved::F32(saved)) => self.recycle(saved),
+            Some(AnySaved::Bf16(saved)) => self.recycle(saved),
+            None => {}
         }
-        let images = self.load_images(images)?;
-        let mut updates = Vec::with_capacity(self.running.len());
-        let stem = self.convolve(&self.stem, &images, &mut updates);
-        let mut activated = self.workspace.take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
-        batch_norm::apply_relu(&stem.map, &stem.affine, Shortcut::None, &mut activated);
-        let mut winners = Vec::new();
-        let mut x = self.pool(&activated, &mut winners);
-        self.workspace.give(activated);
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            let first = self.convolve(&block.first, &x, &mut updates);
-            let mut middle = self.workspace.take(first.map.n, first.map.h, first.map.w, first.map.c);
-            batch_norm::apply_relu(&first.map, &first.affine, Shortcut::None, &mut middle);
-            let second = self.convolve(&block.second, &middle, &mut updates);
-            let downsample = block.downsample.as_ref().map(|layer| self.convolve(layer, &x, &mut updates));
-            let mut y = self.workspace.take(second.map.n, second.map.h, second.map.w, second.map.c);
-            let shortcut = match &downsample {
-                Some(own) => Shortcut::Normalised(&own.map, &own.affine),
-                None => Shortcut::Identity(&x),
-            };
-            batch_norm::apply_relu(&second.map, &second.affine, shortcut, &mut y);
-            blocks.push(SavedBlock { input: std::mem::replace(&mut x, y), first, middle, second, downsample });
-        }
-        for (place, statistics) in updates {
-            let running = &mut self.running[place];
-            batch_norm::update_running(&mut running.mean, &mut running.variance, &statistics);
-        }
-        let features = self.features_tensor(global_average(&x), x.n)?;
-        self.saved = Some(Saved { images, stem, winners, blocks, output: x });
+        let (features, saved) = match self.precision {
+            Precision::F32 => {
+                let (features, saved) = self.forward_in::<f32>(images)?;
+                (features, AnySaved::F32(saved))
+            }
+            Precision::Bf16 => {
+                let (features, saved) = self.forward_in::<Bf16>(images)?;
+                (features, AnySaved::Bf16(saved))
+            }
+        };
+        self.saved = Some(saved);
         Ok(features)
     }
 
@@ -218,59 +249,14 @@ impl ResNet {
     /// As [`ResNet::backward`].
     pub fn backward_to_images(&mut self, gradient: &Tensor) -> Result<(Gradients, Tensor)> {
         let (gradients, images) = self.backward_to(gradient, true)?;
-        let dx = images.ok_or(TensorError::NoSavedState("ResNet"))?;
-        let images = Tensor::from_vec(dx.to_nchw(), (dx.n, dx.c, dx.h, dx.w), &Device::Cpu).during("image gradient")?;
-        Ok((gradients, images))
+        Ok((gradients, images.ok_or(TensorError::NoSavedState("ResNet"))?))
     }
 
-    fn backward_to(&mut self, gradient: &Tensor, to_images: bool) -> Result<(Gradients, Option<Nhwc>)> {
-        let Saved { images, mut stem, winners, blocks, output } =
-            self.saved.take().ok_or(TensorError::NoSavedState("ResNet"))?;
-        let gradient = flat_f32(gradient, &[output.n, output.c], "feature gradient")?;
-        let mut gradients: Gradients = self.parameters.iter().map(|p| vec![0.0; p.values.len()]).collect();
-        let mut dy = self.workspace.take(output.n, output.h, output.w, output.c);
-        global_average_backward(&gradient, &mut dy);
-        let mut y = output;
-        for (block, saved) in self.blocks.iter().zip(blocks).rev() {
-            let SavedBlock { input, mut first, middle, mut second, downsample } = saved;
-            batch_norm::relu_backward(&y, &mut dy);
-            self.workspace.give(y);
-            self.norm_backward(&block.second, &mut second, &dy, &mut gradients);
-            let mut d_middle = self.workspace.take(middle.n, middle.h, middle.w, middle.c);
-            self.conv_backward(&block.second, &middle, &second.map, Some((&mut d_middle, false)), &mut gradients);
-            batch_norm::relu_backward(&middle, &mut d_middle);
-            self.norm_backward(&block.first, &mut first, &d_middle, &mut gradients);
-            // The input feeds both the first convolution and the shortcut: their gradients add.
-            let mut dx = match (&block.downsample, downsample) {
-                (Some(layer), Some(mut own)) => {
-                    self.norm_backward(layer, &mut own, &dy, &mut gradients);
-                    let mut dx = self.workspace.take(input.n, input.h, input.w, input.c);
-                    self.conv_backward(layer, &input, &own.map, Some((&mut dx, false)), &mut gradients);
-                    self.workspace.give(own.map);
-                    self.workspace.give(dy);
-                    dx
-                }
-                _ => dy,
-            };
-            self.conv_backward(&block.first, &input, &first.map, Some((&mut dx, true)), &mut gradients);
-            for map in [first.map, middle, second.map, d_middle] {
-                self.workspace.give(map);
-            }
-            dy = dx;
-            y = input;
+    fn backward_to(&mut self, gradient: &Tensor, to_images: bool) -> Result<(Gradients, Option<Tensor>)> {
+        match self.saved.take().ok_or(TensorError::NoSavedState("ResNet"))? {
+            AnySaved::F32(saved) => self.backward_in(saved, gradient, to_images),
+            AnySaved::Bf16(saved) => self.backward_in(saved, gradient, to_images),
         }
-        self.workspace.give(y);
-        let mut d_activated = self.workspace.take(stem.map.n, stem.map.h, stem.map.w, stem.map.c);
-        STEM_POOL.backward(&dy, &winners, &mut d_activated);
-        self.workspace.give(dy);
-        batch_norm::relu_backward_recomputed(&stem.map, &stem.affine, &mut d_activated);
-        self.norm_backward(&self.stem, &mut stem, &d_activated, &mut gradients);
-        self.workspace.give(d_activated);
-        let mut d_images = to_images.then(|| Nhwc::zeros(images.n, images.h, images.w, images.c));
-        self.conv_backward(&self.stem, &images, &stem.map, d_images.as_mut().map(|dx| (dx, false)), &mut gradients);
-        self.workspace.give(stem.map);
-        self.workspace.give(images);
-        Ok((gradients, d_images))
     }
 
     /// Evaluation forward: running statistics, nothing kept.
@@ -280,133 +266,9 @@ impl ResNet {
     /// # Errors
     /// As [`ResNet::forward`].
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
-        let images = self.load_images(images)?;
-        let stem = self.convolve_running(&self.stem, &images);
-        self.workspace.give(images);
-        let mut activated = self.workspace.take(stem.n, stem.h, stem.w, stem.c);
-        batch_norm::apply_relu(&stem, &self.running_affine(&self.stem), Shortcut::None, &mut activated);
-        let mut x = self.pool(&activated, &mut Vec::new());
-        self.workspace.give(activated);
-        self.workspace.give(stem);
-        for block in &self.blocks {
-            let first = self.convolve_running(&block.first, &x);
-            let mut middle = self.workspace.take(first.n, first.h, first.w, first.c);
-            batch_norm::apply_relu(&first, &self.running_affine(&block.first), Shortcut::None, &mut middle);
-            let second = self.convolve_running(&block.second, &middle);
-            let mut y = self.workspace.take(second.n, second.h, second.w, second.c);
-            let own =
-                block.downsample.as_ref().map(|layer| (self.convolve_running(layer, &x), self.running_affine(layer)));
-            let shortcut = match &own {
-                Some((map, affine)) => Shortcut::Normalised(map, affine),
-                None => Shortcut::Identity(&x),
-            };
-            batch_norm::apply_relu(&second, &self.running_affine(&block.second), shortcut, &mut y);
-            for map in [first, middle, second].into_iter().chain(own.map(|(map, _)| map)) {
-                self.workspace.give(map);
-            }
-            self.workspace.give(std::mem::replace(&mut x, y));
-        }
-        let features = self.features_tensor(global_average(&x), x.n)?;
-        self.workspace.give(x);
-        Ok(features)
-    }
-
-    fn features_tensor(&self, features: Vec<f32>, n: usize) -> Result<Tensor> {
-        Tensor::from_vec(features, (n, self.config.features()), &Device::Cpu).during("features to candle")
-    }
-
-    fn load_images(&self, images: &Tensor) -> Result<Nhwc> {
-        let dims = images.dims();
-        let &[n, 3, h, w] = dims else {
-            return Err(TensorError::Shape {
-                what: "ResNet images".into(),
-                expected: "[n, 3, h, w]".into(),
-                found: dims.to_vec(),
-            });
-        };
-        if n == 0 || h == 0 || w == 0 {
-            return Err(TensorError::Shape {
-                what: "ResNet images".into(),
-                expected: "no empty axis".into(),
-                found: dims.to_vec(),
-            });
-        }
-        let mut map = self.workspace.take(n, h, w, 3);
-        map.copy_from_nchw(&flat_f32(images, dims, "ResNet images")?);
-        Ok(map)
-    }
-
-    /// Convolution in training mode, with the statistics of this batch.
-    fn convolve(&self, layer: &ConvNorm, x: &Nhwc, updates: &mut Vec<(usize, BatchStatistics)>) -> Normalised {
-        let map = self.convolve_running(layer, x);
-        let statistics = batch_norm::batch_statistics(&map);
-        let affine =
-            Affine::of_batch(&statistics, &self.parameters[layer.gamma].values, &self.parameters[layer.beta].values);
-        updates.push((layer.running, statistics.clone()));
-        Normalised { map, statistics, affine }
-    }
-
-    fn convolve_running(&self, layer: &ConvNorm, x: &Nhwc) -> Nhwc {
-        let (h, w) = layer.conv.output_size(x.h, x.w);
-        let mut y = self.workspace.take(x.n, h, w, layer.conv.out_channels);
-        layer.conv.forward(x, &self.parameters[layer.weight].values, &mut y, false);
-        y
-    }
-
-    fn running_affine(&self, layer: &ConvNorm) -> Affine {
-        let running = &self.running[layer.running];
-        Affine::of_running(
-            &running.mean,
-            &running.variance,
-            &self.parameters[layer.gamma].values,
-            &self.parameters[layer.beta].values,
-        )
-    }
-
-    fn pool(&self, activated: &Nhwc, winners: &mut Vec<u8>) -> Nhwc {
-        let (h, w) = STEM_POOL.output_size(activated.h, activated.w);
-        let mut pooled = self.workspace.take(activated.n, h, w, activated.c);
-        STEM_POOL.forward(activated, &mut pooled, winners);
-        pooled
-    }
-
-    /// Batch norm's backward; the saved map turns into its own gradient.
-    fn norm_backward(&self, layer: &ConvNorm, saved: &mut Normalised, dy: &Nhwc, gradients: &mut Gradients) {
-        let (mut dgamma, mut dbeta) =
-            (std::mem::take(&mut gradients[layer.gamma]), std::mem::take(&mut gradients[layer.beta]));
-        let gamma = &self.parameters[layer.gamma].values;
-        batch_norm::backward(&mut saved.map, &saved.statistics, gamma, dy, &mut dgamma, &mut dbeta);
-        gradients[layer.gamma] = dgamma;
-        gradients[layer.beta] = dbeta;
-    }
-
-    /// Convolution's backward: weights always, input where asked for (`true`: added to what is there).
-    fn conv_backward(
-        &self,
-        layer: &ConvNorm,
-        x: &Nhwc,
-        dz: &Nhwc,
-        dx: Option<(&mut Nhwc, bool)>,
-        gradients: &mut Gradients,
-    ) {
-        layer.conv.backward_weight(x, dz, &mut gradients[layer.weight]);
-        if let Some((dx, accumulate)) = dx {
-            layer.conv.backward_data(dz, &self.parameters[layer.weight].values, dx, accumulate);
-        }
-    }
-
-    fn recycle(&self, saved: Saved) {
-        let Saved { images, stem, blocks, output, .. } = saved;
-        for map in [images, stem.map, output] {
-            self.workspace.give(map);
-        }
-        for block in blocks {
-            for map in [block.input, block.first.map, block.middle, block.second.map]
-                .into_iter()
-                .chain(block.downsample.map(|d| d.map))
-            {
-                self.workspace.give(map);
-            }
+        match self.precision {
+            Precision::F32 => self.embed_in::<f32>(images),
+            Precision::Bf16 => self.embed_in::<Bf16>(images),
         }
     }
 }
@@ -447,16 +309,4 @@ impl Builder<'_> {
         });
         Block { first, second, downsample }
     }
-}
-
-/// A candle tensor's values, checked for shape.
-fn flat_f32(tensor: &Tensor, shape: &[usize], what: &'static str) -> Result<Vec<f32>> {
-    if tensor.dims() != shape {
-        return Err(TensorError::Shape {
-            what: what.into(),
-            expected: format!("{shape:?}"),
-            found: tensor.dims().to_vec(),
-        });
-    }
-    tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).during(what)
 }

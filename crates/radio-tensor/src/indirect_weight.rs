@@ -1,0 +1,166 @@
+//! The weight gradient: a product whose summed axis runs over output pixels.
+//!
+//! Both sides are packed a few hundred pixels at a time, in words along the pixels: rows are the values
+//! below a pixel (through the same address table as the forward pass), columns are the gradient's channels. Partitions of the
+//! pixels are fixed by the shape and added in order, so results do not depend on the number of threads.
+use std::cell::RefCell;
+
+use bytemuck::Zeroable;
+use rayon::prelude::*;
+
+use crate::conv2d::Conv2d;
+use crate::element::Element;
+use crate::indirect::Grid;
+use crate::kernel::vectorised;
+use crate::nhwc::{CacheLine, Map};
+use crate::tile::{self, COLUMNS};
+
+/// Words of pixels packed at a time.
+const BLOCK_WORDS: usize = 96;
+/// Tasks of one gradient at least, so that two or a few threads are busy to the end.
+const TASKS: usize = 32;
+/// Pixel partitions at most: each has a gradient of its own.
+const PARTITIONS: usize = 16;
+/// Weights whose gradient one task sums at most: it stays in the second-level cache.
+const TASK_WEIGHTS: usize = 150_000;
+/// Panels of 64 columns that share one packing of the rows.
+const PANELS: usize = 2;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> =
+        const { RefCell::new(Scratch { starts: Vec::new(), left: Vec::new(), columns: Vec::new() }) };
+}
+
+struct Scratch {
+    starts: Vec<*const u32>,
+    left: Vec<CacheLine>,
+    columns: Vec<CacheLine>,
+}
+
+/// What one task sums: pixels, segments and columns.
+struct Task {
+    pixels: std::ops::Range<usize>,
+    segments: std::ops::Range<usize>,
+    panels: std::ops::Range<usize>,
+}
+
+/// Gradient with respect to the weights, written to `dw`; the caller's duties are those of `indirect::product`.
+pub fn weight_gradient<E: Element>(conv: &Conv2d, x: &Map<E>, dy: &Map<E>, dw: &mut [f32]) {
+    let (inner, out, pixels) = (conv.segment_values(), conv.out_channels, dy.pixels());
+    let grid = Grid::forward(conv, dy.h, dy.w);
+    let (segments, panels) = (grid.shifts.len(), out.div_ceil(COLUMNS));
+    let together = if segments * inner * out.min(PANELS * COLUMNS) <= TASK_WEIGHTS { segments } else { 1 };
+    let groups = segments.div_ceil(together) * panels.div_ceil(PANELS);
+    let partitions = TASKS.div_ceil(groups).min(PARTITIONS);
+    let share = pixels.div_ceil(partitions).next_multiple_of(2 * BLOCK_WORDS);
+    let mut tasks = Vec::new();
+    for first in (0..segments).step_by(together) {
+        for panel in (0..panels).step_by(PANELS) {
+            for from in (0..pixels).step_by(share.max(1)) {
+                tasks.push(Task {
+                    pixels: from..(from + share).min(pixels),
+                    segments: first..(first + together).min(segments),
+                    panels: panel..(panel + PANELS).min(panels),
+                });
+            }
+        }
+    }
+    let partials: Vec<Vec<CacheLine>> = tasks.par_iter().map(|task| partial(x, dy, &grid, inner, task)).collect();
+    dw.par_chunks_mut(inner * out).enumerate().for_each(|(segment, dw)| {
+        dw.fill(0.0);
+        for (task, partial) in tasks.iter().zip(&partials).filter(|(task, _)| task.segments.contains(&segment)) {
+            let width = task.panels.len() * COLUMNS;
+            let partial: &[f32] = bytemuck::cast_slice(partial);
+            let partial = &partial[(segment - task.segments.start) * inner * width..][..inner * width];
+            let column = task.panels.start * COLUMNS;
+            let used = width.min(out - column);
+            for (dw, partial) in dw.chunks_exact_mut(out).zip(partial.chunks_exact(width)) {
+                dw[column..][..used].iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    });
+}
+
+/// The gradient of one task, `[segments, inner, panels * 64]`.
+fn partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task: &Task) -> Vec<CacheLine> {
+    let width = task.panels.len() * COLUMNS;
+    let mut sums = vec![CacheLine::zeroed(); task.segments.len() * inner * width / 16];
+    let totals: &mut [f32] = bytemuck::cast_slice_mut(&mut sums);
+    // An odd number of cache lines between rows: the words of one row then spread over the whole first-level cache.
+    let stride = (inner.div_ceil(16) | 1) * 16;
+    let grid = Grid { shifts: grid.shifts[task.segments.clone()].to_vec(), ..*grid };
+    let block = BLOCK_WORDS * E::PER_WORD;
+    SCRATCH.with_borrow_mut(|Scratch { starts, left, columns }| {
+        left.resize((BLOCK_WORDS * stride / 16).max(left.len()), CacheLine::zeroed());
+        columns.resize((BLOCK_WORDS * width / 16).max(columns.len()), CacheLine::zeroed());
+        let left: &mut [u32] = bytemuck::cast_slice_mut(left);
+        let columns: &mut [u32] = bytemuck::cast_slice_mut(columns);
+        for first in task.pixels.clone().step_by(block) {
+            let count = block.min(task.pixels.end - first);
+            let words = count.div_ceil(E::PER_WORD);
+            for panel in 0..task.panels.len() {
+                let columns = &mut columns[panel * words * COLUMNS..][..words * COLUMNS];
+                pack_columns(&dy.values()[first * dy.c..][..count * dy.c], dy.c, task.panels.start + panel, columns);
+            }
+            grid.row_starts(x, inner, first, count, starts);
+            for (segment, starts) in starts.chunks_exact(count).enumerate() {
+                pack_left::<E>(starts, inner, stride, &mut left[..words * stride]);
+                for panel in 0..task.panels.len() {
+                    let columns = &columns[panel * words * COLUMNS..][..words * COLUMNS];
+                    let totals = &mut totals[segment * inner * width..][..inner * width][panel * COLUMNS..];
+                    // SAFETY: `left` holds `words` lines of `stride >= inner` words, `columns` `words` lines of 64, and
+                    // `totals` `inner` lines of 64 sums at distance `width`, all cut above. The caller has
+                    // checked the processor's features.
+                    unsafe {
+                        let product = if E::PER_WORD == 1 { tile::f32_words::packed } else { tile::bf16_words::packed };
+                        product(inner, words, left.as_ptr(), stride, columns.as_ptr(), totals.as_mut_ptr(), width);
+                    }
+                }
+            }
+        }
+    });
+    sums
+}
+
+vectorised! {
+    /// Words along the pixels of the values below them; a missing last pixel counts as zeros.
+    fn pack_left<E>(starts: &[*const u32], inner: usize, stride: usize, left: &mut [u32]) {
+        for (starts, line) in starts.chunks(E::PER_WORD).zip(left.chunks_exact_mut(stride)) {
+            // SAFETY: from every start on, `inner` values can be read, and starts are aligned for `E` (`Grid::row_starts`).
+            let row = |start: *const u32| unsafe { std::slice::from_raw_parts(start.cast::<E>(), inner) };
+            match *starts {
+                [first, second] => E::pair_rows(row(first), row(second), &mut line[..inner]),
+                [first] if E::PER_WORD == 1 => E::pair_rows(row(first), &[], &mut line[..inner]),
+                [first] => pair_with_zeros(row(first), &mut line[..inner]),
+                _ => {}
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// As `pack_left`, of 64 columns of the gradient's map.
+    fn pack_columns<E>(dy: &[E], channels: usize, panel: usize, columns: &mut [u32]) {
+        let first = panel * COLUMNS;
+        let used = COLUMNS.min(channels - first);
+        for (rows, line) in dy.chunks(E::PER_WORD * channels).zip(columns.chunks_exact_mut(COLUMNS)) {
+            let (line, rest) = line.split_at_mut(used);
+            rest.fill(0);
+            let row = &rows[first..][..used];
+            if E::PER_WORD == 1 {
+                E::pair_rows(row, &[], line);
+            } else if rows.len() > channels {
+                E::pair_rows(row, &rows[channels + first..][..used], line);
+            } else {
+                pair_with_zeros(row, line);
+            }
+        }
+    }
+}
+
+/// The last word of an odd number of pixels.
+fn pair_with_zeros<E: Element>(row: &[E], words: &mut [u32]) {
+    for (word, value) in words.iter_mut().zip(row) {
+        *word = E::word([value.widen(), 0.0]);
+    }
+}

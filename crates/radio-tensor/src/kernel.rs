@@ -1,0 +1,131 @@
+//! Which instructions the kernels use: chosen once per process, forced by an environment variable.
+//!
+//! `RADIO_SSL_KERNEL=portable|avx512|avx512bf16` forces a choice (for tests and comparisons). What the
+//! machine cannot do falls back to the best it can; [`kernel_in_use`] says what came of it. Results of different
+//! kernels agree to rounding, not to the bit.
+use std::sync::OnceLock;
+
+/// Name of the environment variable that forces a kernel, read once.
+pub const KERNEL_VARIABLE: &str = "RADIO_SSL_KERNEL";
+
+/// A set of instructions for the convolutions and the passes over maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kernel {
+    /// Gathered patches and the `gemm` crate; bf16 maps are widened to f32 and back.
+    Portable,
+    /// AVX-512 f32 tiles; bf16 maps are widened to f32 and back.
+    Avx512,
+    /// As `Avx512`, and bf16 dot products (`vdpbf16ps`) for bf16 maps.
+    Avx512Bf16,
+}
+
+impl Kernel {
+    /// All kernels, slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx512, Self::Avx512Bf16];
+
+    /// The name used in the environment variable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
+        }
+    }
+
+    /// Whether this processor has the instructions.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Avx512 => has_avx512(),
+            Self::Avx512Bf16 => has_avx512() && has_bf16(),
+        }
+    }
+
+    /// The best kernel of this processor that is no better than `limit`.
+    fn best_up_to(limit: Self) -> Self {
+        Self::ALL.into_iter().rev().find(|k| *k <= limit && k.is_available()).unwrap_or(Self::Portable)
+    }
+}
+
+/// The kernel of this process: the best of the processor, or what [`KERNEL_VARIABLE`] forces.
+///
+/// A forced kernel that the processor lacks, or an unknown name, gives the best one that exists below it.
+pub fn kernel_in_use() -> Kernel {
+    static CHOSEN: OnceLock<Kernel> = OnceLock::new();
+    *CHOSEN.get_or_init(|| chosen(std::env::var(KERNEL_VARIABLE).ok().as_deref()))
+}
+
+fn chosen(name: Option<&str>) -> Kernel {
+    let limit = Kernel::ALL.into_iter().find(|k| Some(k.name()) == name).unwrap_or(Kernel::Avx512Bf16);
+    Kernel::best_up_to(limit)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_bf16() -> bool {
+    is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_avx512() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bf16() -> bool {
+    false
+}
+
+/// Whether passes over maps may use 512-bit vectors in this process (same bits either way).
+pub(crate) fn wide_vectors() -> bool {
+    kernel_in_use() != Kernel::Portable
+}
+
+/// Compiles a function twice, once with AVX-512 for the compiler's own vectorisation, and picks at run time.
+///
+/// No multiply and add is fused, so both give the same bits.
+macro_rules! vectorised {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$e:ident>($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn body<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+                fn wide<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
+                    body::<$e>($($arg),*)
+                }
+                if $crate::kernel::wide_vectors() {
+                    // SAFETY: a kernel other than the portable one is in use only where these features were detected.
+                    return unsafe { wide::<$e>($($arg),*) };
+                }
+            }
+            body::<$e>($($arg),*)
+        }
+    };
+}
+pub(crate) use vectorised;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forced_kernel_is_never_exceeded_and_always_runs() {
+        for kernel in Kernel::ALL {
+            let got = chosen(Some(kernel.name()));
+            assert!(got <= kernel && got.is_available());
+            assert!(got == kernel || !kernel.is_available());
+        }
+        assert_eq!(chosen(Some("portable")), Kernel::Portable);
+        assert_eq!(chosen(None), chosen(Some("no such kernel")));
+    }
+}

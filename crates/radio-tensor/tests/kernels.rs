@@ -1,0 +1,338 @@
+//! Every kernel this processor has, in both precisions, against slow sums in f64; the bf16 trunk against the f32 trunk.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
+use candle_core::{Device, Tensor};
+use proptest::prelude::*;
+use radio_tensor::batch_norm::{self, Affine, Shortcut};
+use radio_tensor::conv2d::Conv2d;
+use radio_tensor::element::{Bf16, Element};
+use radio_tensor::kernel::Kernel;
+use radio_tensor::nhwc::Map;
+use radio_tensor::pool::{MaxPool, global_average, global_average_backward};
+use radio_tensor::resnet::{Depth, Precision, ResNet, ResNetConfig};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.into_iter().filter(|k| k.is_available())
+}
+
+fn random_map<E: Element>(n: usize, h: usize, w: usize, c: usize, rng: &mut ChaCha8Rng) -> Map<E> {
+    let mut map = Map::zeros(n, h, w, c);
+    map.values_mut().fill_with(|| E::narrow(rng.random_range(-1.0..1.0)));
+    map
+}
+
+/// y, dx and dw by the definition of the convolution, in f64, each term added where it belongs.
+fn slow_passes<E: Element>(conv: &Conv2d, x: &Map<E>, weight: &[f32], dy: &Map<E>) -> [Vec<f64>; 3] {
+    let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weight.len()]);
+    let (k, i, o) = (conv.kernel, conv.in_channels, conv.out_channels);
+    for (pixel, tap) in (0..dy.pixels()).flat_map(|p| (0..k * k).map(move |t| (p, t))) {
+        let (image, row, col) = (pixel / (dy.h * dy.w), pixel / dy.w % dy.h, pixel % dy.w);
+        let r = (row * conv.stride + tap / k).checked_sub(conv.pad).filter(|&r| r < x.h);
+        let c = (col * conv.stride + tap % k).checked_sub(conv.pad).filter(|&c| c < x.w);
+        let (Some(r), Some(c)) = (r, c) else { continue };
+        for (input, output) in (0..i).flat_map(|input| (0..o).map(move |output| (input, output))) {
+            let (at_x, at_w, at_y) =
+                (((image * x.h + r) * x.w + c) * i + input, (tap * i + input) * o + output, pixel * o + output);
+            let w = f64::from(E::narrow(weight[at_w]).widen());
+            let (xv, dv) = (f64::from(x.values()[at_x].widen()), f64::from(dy.values()[at_y].widen()));
+            y[at_y] += xv * w;
+            dx[at_x] += dv * w;
+            dw[at_w] += xv * dv;
+        }
+    }
+    [y, dx, dw]
+}
+
+/// Within half a unit in the last place of `E`, plus f32 rounding of the sum.
+fn close<E: Element>(what: &str, got: impl Iterator<Item = f32>, want: &[f64]) {
+    let relative = if E::PER_WORD == 2 { 1.0 / 256.0 } else { 0.0 };
+    let mut count = 0;
+    for (place, (got, want)) in got.zip(want).enumerate() {
+        let off = (f64::from(got) - want).abs();
+        assert!(off <= relative * want.abs() + 2e-4, "{what}[{place}]: {got}, want {want}");
+        count += 1;
+    }
+    assert_eq!(count, want.len(), "{what}");
+}
+
+fn check_passes<E: Element>(conv: Conv2d, (n, h, w): (usize, usize, usize), seed: u64) {
+    let (oh, ow) = conv.output_size(h, w);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let x: Map<E> = random_map(n, h, w, conv.in_channels, &mut rng);
+    let dy: Map<E> = random_map(n, oh, ow, conv.out_channels, &mut rng);
+    let weight: Vec<f32> = (0..conv.weights()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let [want_y, want_dx, want_dw] = slow_passes(&conv, &x, &weight, &dy);
+    let old: Map<E> = random_map(n, h, w, conv.in_channels, &mut rng);
+    let want_added: Vec<f64> = want_dx.iter().zip(old.values()).map(|(d, o)| d + f64::from(o.widen())).collect();
+    for kernel in kernels() {
+        let what = |pass: &str| format!("{kernel:?} {pass} {conv:?} on {n}x{h}x{w}");
+        let mut y: Map<E> = random_map(n, oh, ow, conv.out_channels, &mut rng);
+        let moments = conv.forward_on(&x, &conv.prepare::<E>(kernel, &weight), &mut y, true);
+        close::<E>(&what("forward"), y.values().iter().map(|v| v.widen()), &want_y);
+        // The statistics are those of the stored (rounded) values.
+        let (fused, again) = (moments.statistics(), batch_norm::batch_statistics(&y));
+        let pairs = fused.mean.iter().zip(&again.mean).chain(fused.inv_std.iter().zip(&again.inv_std));
+        for (a, b) in pairs {
+            assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{}: {a} {b}", what("statistics"));
+        }
+        let mut dx: Map<E> = random_map(n, h, w, conv.in_channels, &mut rng);
+        conv.backward_data_on(kernel, &dy, &weight, &mut dx, false);
+        close::<E>(&what("backward-data"), dx.values().iter().map(|v| v.widen()), &want_dx);
+        dx.values_mut().copy_from_slice(old.values());
+        conv.backward_data_on(kernel, &dy, &weight, &mut dx, true);
+        close::<E>(&what("added backward-data"), dx.values().iter().map(|v| v.widen()), &want_added);
+        let mut dw = vec![f32::NAN; conv.weights()];
+        conv.backward_weight_on(kernel, &x, &dy, &mut dw);
+        close::<f32>(&what("backward-weight"), dw.into_iter(), &want_dw);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_kernel_computes_the_convolution(
+        n in 1usize..4, h in 1usize..12, w in 1usize..12,
+        input in prop::sample::select(vec![1usize, 2, 3, 4, 6, 16, 66]),
+        out in prop::sample::select(vec![1usize, 2, 3, 4, 10, 64, 70]),
+        kernel in prop::sample::select(vec![1usize, 2, 3, 5]), stride in 1usize..4, pad in 0usize..3, seed in any::<u64>(),
+    ) {
+        let conv = Conv2d { in_channels: input, out_channels: out, kernel, stride, pad };
+        let (oh, ow) = conv.output_size(h, w);
+        prop_assume!(oh > 0 && ow > 0);
+        check_passes::<f32>(conv, (n, h, w), seed);
+        check_passes::<Bf16>(conv, (n, h, w), seed);
+    }
+}
+
+/// Many tasks, pixel partitions, panels and word blocks: every join is crossed.
+#[test]
+fn every_kernel_across_its_borders() {
+    let conv =
+        |in_channels, out_channels, kernel, stride, pad| Conv2d { in_channels, out_channels, kernel, stride, pad };
+    for (conv, size) in [
+        (conv(2, 4, 3, 1, 1), (3, 41, 37)),
+        (conv(4, 2, 3, 2, 1), (3, 41, 37)),
+        (conv(3, 8, 7, 2, 0), (2, 41, 36)),
+        (conv(300, 130, 1, 1, 0), (1, 5, 5)),
+        (conv(270, 2, 3, 1, 1), (1, 3, 4)),
+        (conv(2, 270, 3, 2, 1), (1, 5, 4)),
+    ] {
+        check_passes::<f32>(conv, size, 3);
+        check_passes::<Bf16>(conv, size, 4);
+    }
+}
+
+fn trunk(precision: Precision) -> ResNet {
+    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 16 }, &mut ChaCha8Rng::seed_from_u64(21));
+    trunk.set_precision(precision);
+    trunk
+}
+
+fn images(n: usize, h: usize, w: usize) -> Tensor {
+    let mut rng = ChaCha8Rng::seed_from_u64(22);
+    Tensor::from_vec((0..n * 3 * h * w).map(|_| rng.random::<f32>()).collect::<Vec<_>>(), (n, 3, h, w), &Device::Cpu)
+        .unwrap()
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Root mean square of the difference, relative to that of `want`.
+fn distance(got: &[f32], want: &[f32]) -> f64 {
+    let square = |v: f64| v * v;
+    let off: f64 = got.iter().zip(want).map(|(g, w)| square(f64::from(*g) - f64::from(*w))).sum();
+    (off / want.iter().map(|w| square(f64::from(*w))).sum::<f64>()).sqrt()
+}
+
+/// Features, embedding, image gradient and all weight gradients of one step.
+fn step(precision: Precision, kernel: Kernel, (n, h, w): (usize, usize, usize)) -> Vec<(String, Vec<f32>)> {
+    let mut trunk = trunk(precision);
+    trunk.set_kernel(kernel).unwrap();
+    let features = trunk.forward(&images(n, h, w)).unwrap();
+    // A fixed direction: that of the features themselves is nearly one batch norm removes, and so all rounding.
+    let width = features.dims()[1];
+    let direction: Vec<f32> = (0..n * width).map(|i| ((i * 37 % 23) as f32 - 11.0) / 11.0).collect();
+    let direction = Tensor::from_vec(direction, (n, width), &Device::Cpu).unwrap();
+    let (gradients, d_images) = trunk.backward_to_images(&direction).unwrap();
+    let embedded = trunk.embed(&images(n, h, w)).unwrap();
+    let mut all = vec![
+        ("features".to_owned(), flat(&features)),
+        ("embedding".to_owned(), flat(&embedded)),
+        ("images".to_owned(), flat(&d_images)),
+    ];
+    all.extend(trunk.parameters().iter().map(|p| p.name.clone()).zip(gradients));
+    all
+}
+
+/// The kernels add in different orders: f32 agrees to rounding; in bf16 that decides now and then how a map's value
+/// is rounded and on which side of a ReLU it falls, which the backward passes multiply.
+#[test]
+fn the_trunk_on_every_kernel() {
+    for (precision, features_bound, gradient_bound) in [(Precision::F32, 1e-5, 1e-4), (Precision::Bf16, 0.03, 0.4)] {
+        let want = step(precision, Kernel::Portable, (8, 71, 64));
+        for kernel in kernels() {
+            for ((name, got), (_, want)) in step(precision, kernel, (8, 71, 64)).iter().zip(&want) {
+                let off = distance(got, want);
+                let forward = name == "features" || name == "embedding";
+                let bound = if forward { features_bound } else { gradient_bound };
+                assert!(off < bound, "{precision:?} {kernel:?} {name}: off by {off}");
+            }
+        }
+    }
+}
+
+/// An untrained ResNet-18 is a harsh case: PyTorch's bf16 autocast differs from its f32 by 0.030 in the features and by up
+/// to 0.50 in a gradient (0.41 in the images'), for eight random images of 64 pixels.
+#[test]
+fn the_bf16_trunk_follows_the_f32_trunk() {
+    for kernel in kernels() {
+        let (narrow, wide) = (step(Precision::Bf16, kernel, (8, 64, 64)), step(Precision::F32, kernel, (8, 64, 64)));
+        for ((name, got), (_, want)) in narrow.iter().zip(&wide) {
+            let off = distance(got, want);
+            let bound = if name == "features" || name == "embedding" { 0.04 } else { 0.7 };
+            assert!(off > 0.0 && off < bound, "{kernel:?} {name}: off by {off}");
+        }
+    }
+}
+
+/// Maps in bf16 give, through every pass that is no convolution, what their values give in f32, to 1e-2 of the largest.
+#[test]
+fn bf16_passes_follow_f32() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let (n, h, w, c) = (3, 9, 7, 6);
+    let x: Map<Bf16> = random_map(n, h, w, c, &mut rng);
+    let other: Map<Bf16> = random_map(n, h, w, c, &mut rng);
+    let dy: Map<Bf16> = random_map(n, h, w, c, &mut rng);
+    let gamma: Vec<f32> = (0..c).map(|_| rng.random_range(0.5..1.5)).collect();
+    let beta: Vec<f32> = (0..c).map(|_| rng.random_range(-0.5..0.5)).collect();
+    fn all<E: Element>(x: &Map<E>, other: &Map<E>, dy: &Map<E>, gamma: &[f32], beta: &[f32]) -> Vec<Vec<f32>> {
+        let flat = |map: &Map<E>| map.values().iter().map(|v| v.widen()).collect::<Vec<f32>>();
+        let like = |map: &Map<E>| Map::<E>::zeros(map.n, map.h, map.w, map.c);
+        let statistics = batch_norm::batch_statistics(x);
+        let line = Affine::of_batch(&statistics, gamma, beta);
+        let mut out = vec![statistics.mean.clone(), statistics.inv_std.clone()];
+        let mut y = like(x);
+        for shortcut in [Shortcut::None, Shortcut::Normalised(other, &line), Shortcut::Identity(other)] {
+            batch_norm::apply_relu(x, &line, shortcut, &mut y);
+            out.push(flat(&y));
+        }
+        let (mut dx, mut g) = (x.converted::<E>(), dy.converted::<E>());
+        let (mut dgamma, mut dbeta) = (vec![0.0; x.c], vec![0.0; x.c]);
+        batch_norm::masked_backward(&mut dx, &statistics, gamma, &y, &mut g, &mut dgamma, &mut dbeta);
+        // One read or two: the same gradients.
+        let (mut dx2, mut g2) = (x.converted::<E>(), dy.converted::<E>());
+        let (mut dgamma2, mut dbeta2) = (vec![0.0; x.c], vec![0.0; x.c]);
+        batch_norm::relu_backward(&y, &mut g2);
+        batch_norm::backward(&mut dx2, &statistics, gamma, &g2, &mut dgamma2, &mut dbeta2);
+        assert!(flat(&dx) == flat(&dx2) && flat(&g) == flat(&g2) && dgamma == dgamma2 && dbeta == dbeta2);
+        out.extend([flat(&dx), flat(&g), dgamma, dbeta]);
+        // The stem's pool of ReLU, and its way back to the batch norm, against the passes one by one.
+        let pool = MaxPool { kernel: 3, stride: 2, pad: 1 };
+        let (ph, pw) = pool.output_size(x.h, x.w);
+        let (mut fused, mut pooled) = (Map::<E>::zeros(x.n, ph, pw, x.c), Map::<E>::zeros(x.n, ph, pw, x.c));
+        let (mut winners, mut winners2) = (Vec::new(), Vec::new());
+        pool.forward_of_relu(x, &line, &mut fused, &mut winners);
+        batch_norm::apply_relu(x, &line, Shortcut::None, &mut y);
+        pool.forward(&y, &mut pooled, &mut winners2);
+        assert_eq!(flat(&fused), flat(&pooled));
+        let (mut back, mut back2) = (like(x), like(x));
+        let sums = pool.backward_to_norm(&fused, &winners, (x, &line, &statistics.mean), &mut back);
+        pool.backward(&fused, &winners, &mut back2);
+        batch_norm::relu_backward(&y, &mut back2);
+        assert_eq!(flat(&back), flat(&back2));
+        out.push(flat(&back));
+        let (mut dx, mut dx2) = (x.converted::<E>(), x.converted::<E>());
+        let [mut a, mut b, mut a2, mut b2] = [(); 4].map(|()| vec![0.0; x.c]);
+        batch_norm::backward_from_sums(&mut dx, &statistics, gamma, &back, &sums, &mut a, &mut b);
+        batch_norm::backward(&mut dx2, &statistics, gamma, &back, &mut a2, &mut b2);
+        assert!(distance(&flat(&dx), &flat(&dx2)) < 3e-3 && distance(&a, &a2) < 1e-5 && distance(&b, &b2) < 1e-5);
+        out.push(global_average(&fused));
+        let mut spread = like(x);
+        global_average_backward(&vec![0.7; x.n * x.c], &mut spread);
+        out.push(flat(&spread));
+        out
+    }
+    let narrow = all(&x, &other, &dy, &gamma, &beta);
+    let wide = all::<f32>(&x.converted(), &other.converted(), &dy.converted(), &gamma, &beta);
+    for (place, (narrow, wide)) in narrow.iter().zip(&wide).enumerate() {
+        let largest = wide.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let worst = narrow.iter().zip(wide).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(worst <= 1e-2 * largest && largest > 0.0, "result {place}: off by {worst} of {largest}");
+    }
+}
+
+/// Convolution, batch norm and ReLU in one pass equal the passes one by one.
+#[test]
+fn fused_evaluation_equals_the_passes() {
+    fn check<E: Element>(kernel: Kernel) {
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let conv = Conv2d { in_channels: 4, out_channels: 70, kernel: 3, stride: 1, pad: 1 };
+        let x: Map<E> = random_map(2, 15, 17, 4, &mut rng);
+        let other: Map<E> = random_map(2, 15, 17, 70, &mut rng);
+        let weight: Vec<f32> = (0..conv.weights()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let mut draw = || (0..70).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+        let line = Affine { scale: draw(), shift: draw() };
+        let own = Affine { scale: draw(), shift: draw() };
+        let prepared = conv.prepare::<E>(kernel, &weight);
+        let shortcuts = || [Shortcut::None, Shortcut::Identity(&other), Shortcut::Normalised(&other, &own)];
+        for (one, two) in shortcuts().into_iter().zip(shortcuts()) {
+            let [mut sums, mut want, mut got] = [(); 3].map(|()| Map::<E>::zeros(2, 15, 17, 70));
+            conv.forward_on(&x, &prepared, &mut sums, false);
+            batch_norm::apply_relu(&sums, &line, one, &mut want);
+            conv.forward_relu_on(&x, &prepared, &line, two, &mut got);
+            for (got, want) in got.values().iter().zip(want.values()) {
+                let (got, want) = (got.widen(), want.widen());
+                let bound = if E::PER_WORD == 2 { 0.05 } else { 1e-5 };
+                assert!((got - want).abs() <= bound * want.abs().max(1.0), "{kernel:?}: {got} {want}");
+            }
+        }
+    }
+    for kernel in kernels() {
+        check::<f32>(kernel);
+        check::<Bf16>(kernel);
+    }
+}
+
+/// Same bits on one, two and five threads, for every kernel and precision.
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    for (precision, kernel) in
+        [Precision::F32, Precision::Bf16].into_iter().flat_map(|p| kernels().map(move |k| (p, k)))
+    {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| step(precision, kernel, (9, 64, 64)))
+        };
+        let one = run(1);
+        assert!(one.iter().all(|(_, values)| values.iter().any(|&v| v != 0.0)));
+        assert!(one == run(2) && one == run(5), "{precision:?} {kernel:?}");
+    }
+}
+
+/// New weights must reach the next forward: the kernels keep a copy in their own order.
+#[test]
+fn changed_weights_are_seen() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut trunk = trunk(precision);
+        let x = images(2, 64, 64);
+        let before = flat(&trunk.embed(&x).unwrap());
+        trunk.parameters_mut()[0].values.iter_mut().for_each(|w| *w *= -1.0);
+        assert_ne!(before, flat(&trunk.embed(&x).unwrap()), "{precision:?}");
+    }
+}
+
+#[test]
+fn switching_precision_drops_the_step_under_way() {
+    let mut trunk = trunk(Precision::F32);
+    let features = trunk.forward(&images(2, 64, 64)).unwrap();
+    trunk.set_precision(Precision::Bf16);
+    assert!(trunk.backward(&features).is_err());
+    assert_eq!(trunk.precision(), Precision::Bf16);
+    for kernel in Kernel::ALL {
+        assert_eq!(trunk.set_kernel(kernel).is_ok(), kernel.is_available());
+    }
+}
