@@ -1,51 +1,67 @@
-//! `kill-check`: a run that is killed again and again must end with the bits of one that is not.
+//! `kill-check`: a run that is killed again and again, in every stage, must end with the bits of one that is not.
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// What the stages leave, the last stage first.
-const LATER: [&str; 6] =
-    ["report", "scores.csv", "baselines", "ranking.json", "features.parquet", "checkpoint.safetensors"];
+/// The stages of a run as they announce themselves on standard error, with the name they have here.
+const STAGES: [(&str, &str); 13] = [
+    ("simulating the sky", "sky"),
+    ("looking at the frames", "frames"),
+    ("pre-training", "pre-training"),
+    ("embedding", "embedding"),
+    ("ranking the features", "ranking"),
+    ("growing the forests", "forests"),
+    ("random weights", "baselines"),
+    ("ring features", "baselines"),
+    ("flux statistics", "baselines"),
+    ("pixel PCA", "baselines"),
+    ("gzip complexity", "baselines"),
+    ("judging on held-out sky", "judging"),
+    ("writing the report", "report"),
+];
+/// What precedes a stage's name.
+const MARK: &str = "▸ ";
+/// Longest wait for a stage before the check gives up.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Runs the smoke preset undisturbed, then again with `kills` SIGKILLs at random moments, and compares the folders.
+/// A run under way, and the stages it announces.
+struct Run {
+    child: Child,
+    stages: Receiver<(Instant, usize)>,
+}
+
+/// Runs the smoke preset undisturbed, then again with `kills` SIGKILLs, and compares the folders.
+///
+/// The kills go through the stages in their order, each at a random moment of its stage; after the last stage the run begins anew.
 pub fn kill_check(kills: u64, seed: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (calm, disturbed) = (folder.path().join("calm"), folder.path().join("disturbed"));
-    let start = Instant::now();
-    if !spawn(&calm)?.wait()?.success() {
-        bail!("the undisturbed run failed");
-    }
-    let whole = start.elapsed();
-    println!("undisturbed run: {:.1} s", whole.as_secs_f64());
+    let durations = undisturbed(&calm)?;
+    let mut tally: BTreeMap<&str, u32> = BTreeMap::new();
     for kill in 0..kills {
-        // A kill between 2 % and 60 % of a whole run after the start, so that the run gets on between kills.
-        let wait = whole.mul_f64(0.02 + 0.58 * fraction(seed, kill));
-        let mut child = spawn(&disturbed)?;
-        std::thread::sleep(wait);
-        child.kill().context("cannot kill the run")?;
-        let finished = child.wait()?.success();
-        let files = files(&disturbed)?.len();
-        println!(
-            "kill {:2} after {:5.1} s: {files} files{}",
-            kill + 1,
-            wait.as_secs_f64(),
-            if finished { ", run complete" } else { "" }
-        );
-        if finished && kill + 1 < kills {
-            // Complete: begin anew at a random stage by removing what the later stages left.
-            let count = 1 + (fraction(seed ^ 0x5eed, kill) * LATER.len() as f64) as usize;
-            for name in LATER.iter().take(count) {
-                let path = disturbed.join(name);
-                let _ = std::fs::remove_dir_all(&path);
-                let _ = std::fs::remove_file(&path);
-            }
+        let aim = (kill % STAGES.len() as u64) as usize;
+        if aim == 0 && disturbed.exists() {
+            std::fs::remove_dir_all(&disturbed).context("cannot begin anew")?;
         }
+        // Not to the very end: a stage may be quicker than it was undisturbed.
+        let wait = durations[aim].mul_f64(0.7 * fraction(seed, kill));
+        let hit = kill_in(start(&disturbed)?, aim, wait)?;
+        let stage = hit.map_or("after the end", |stage| STAGES[stage].1);
+        *tally.entry(stage).or_default() += 1;
+        let files = files(&disturbed)?.len();
+        let (aim, seconds) = (STAGES[aim].0, wait.as_secs_f64());
+        println!("kill {:2}: {seconds:5.2} s into \"{aim}\", fell into {stage}: {files} files", kill + 1);
     }
-    if !spawn(&disturbed)?.wait()?.success() {
+    if !start(&disturbed)?.child.wait()?.success() {
         bail!("the run after the last kill failed");
     }
+    let words: Vec<String> = tally.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
+    println!("kills by stage: {}", words.join(", "));
     let (want, found) = (files(&calm)?, files(&disturbed)?);
     if want != found {
         bail!("other files: expected {want:?}, found {found:?}");
@@ -59,10 +75,70 @@ pub fn kill_check(kills: u64, seed: u64) -> Result<()> {
     Ok(())
 }
 
-fn spawn(out: &Path) -> Result<Child> {
+/// A run that nobody kills, and how long each of its stages took.
+fn undisturbed(out: &Path) -> Result<Vec<Duration>> {
+    let begin = Instant::now();
+    let Run { mut child, stages } = start(out)?;
+    let seen: Vec<(Instant, usize)> = stages.iter().collect();
+    if !child.wait()?.success() {
+        bail!("the undisturbed run failed");
+    }
+    let end = Instant::now();
+    println!("undisturbed run: {:.1} s", (end - begin).as_secs_f64());
+    (0..STAGES.len())
+        .map(|stage| {
+            let place = seen.iter().position(|(_, seen)| *seen == stage);
+            let place = place.with_context(|| format!("the run never said \"{MARK}{}\"", STAGES[stage].0))?;
+            Ok(seen.get(place + 1).map_or(end, |(next, _)| *next) - seen[place].0)
+        })
+        .collect()
+}
+
+/// Kills a run some time after a stage began; the stage it was in then, or `None` if it was complete.
+fn kill_in(mut run: Run, aim: usize, wait: Duration) -> Result<Option<usize>> {
+    let mut last = None;
+    let mut deadline = Instant::now() + PATIENCE;
+    loop {
+        match run.stages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok((begin, stage)) => {
+                last = Some(stage);
+                // Its stage was quicker than it was undisturbed, or its file is there and it was not run: now, then.
+                let moment = if stage == aim { begin + wait } else { begin };
+                if stage >= aim {
+                    deadline = deadline.min(moment);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Disconnected) => {
+                let finished = run.child.wait()?.success();
+                return if finished { Ok(None) } else { bail!("the run failed before it was killed") };
+            }
+        }
+    }
+    run.child.kill().context("cannot kill the run")?;
+    let finished = run.child.wait()?.success();
+    Ok(if finished { None } else { run.stages.try_iter().last().map(|(_, stage)| stage).or(last) })
+}
+
+fn start(out: &Path) -> Result<Run> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["reproduce-table4", "--preset", "smoke", "--checkpoint-every", "1", "--out"]).arg(out);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("cannot start the run")
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot start the run")?;
+    let errors = child.stderr.take().context("the run has no standard error")?;
+    let (send, stages) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
+            let announced = line.strip_prefix(MARK);
+            let stage = STAGES.iter().position(|(name, _)| announced == Some(name));
+            if let Some(stage) = stage {
+                // The check may have ended; then nobody listens.
+                let _ = send.send((Instant::now(), stage));
+            } else if line.starts_with("error") {
+                eprintln!("{line}");
+            }
+        }
+    });
+    Ok(Run { child, stages })
 }
 
 /// All files below a folder that a later run would use, by relative name (temporary ones of a killed process are no result).

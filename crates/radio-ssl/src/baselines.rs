@@ -13,6 +13,7 @@ use radio_tensor::resnet::ResNet;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use ssl_simclr::{Encoder, SimClrConfig};
 
 use crate::frames::SurveyFrames;
@@ -28,7 +29,8 @@ const WARM_BATCHES: usize = 64;
 const CHUNK: usize = 256;
 
 /// A way to describe a frame without training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Baseline {
     /// The encoder with its first, random weights; batch-norm statistics of the data.
     RandomWeights,
@@ -164,6 +166,7 @@ impl Baseline {
 /// The encoder as it was before its first step, with batch-norm statistics of the data.
 fn untrained(frames: &Arc<SurveyFrames>, config: &SimClrConfig) -> Result<Encoder> {
     let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(config.seed));
+    trunk.set_precision(config.precision);
     let loader = ViewLoader::new(frames.clone(), config.recipe.clone(), Augmenter { steps: Vec::new() }, config.seed);
     let order = loader.epoch_order(0, frames.len());
     for batch in order.chunks(config.batch_size).cycle().take(WARM_BATCHES) {

@@ -1,19 +1,12 @@
 //! Learned features against the baselines, on sky that no choice has seen, with paired intervals.
 use anyhow::{Context, Result, bail};
-use metrics::FrameGroup;
-use metrics::bootstrap::{Interval, group_members, percentile_interval};
 use ndarray::Array2;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
-use crate::held_out::{HeldOut, Judge};
+use crate::held_out::Judge;
 use crate::interrupt::{self, Interrupted};
+use crate::intervals::{interval, selection_intervals};
 use crate::report::HeldOutRow;
-
-/// Resamples of the bootstrap.
-const RESAMPLES: usize = 1000;
-/// Share of the resamples inside an interval.
-const CONFIDENCE: f64 = 0.95;
+use crate::sky_objects::members_of;
 
 /// A description of all frames.
 pub struct Contender {
@@ -59,16 +52,27 @@ pub fn compare(
             Err(error) => failures.push(format!("{}: {error:#}", contender.name)),
         }
     }
-    let members = labelled_members(judge);
-    let interval = |statistic: &dyn Fn(&[usize]) -> Option<f64>| -> Result<Interval> {
-        Ok(percentile_interval(&members, RESAMPLES, CONFIDENCE, &mut ChaCha8Rng::seed_from_u64(seed), statistic)?)
-    };
+    let members = members_of(&judge.objects(), |i| judge.groups()[i].is_some());
+    let undefined = (f64::NAN, f64::NAN);
+    let interval =
+        |statistic: &dyn Fn(&[usize]) -> Option<f64>| interval(&members, seed, statistic).unwrap_or(undefined);
     let everything: Vec<usize> = members.concat();
     let (_, first) = judged.first().context("nothing to compare")?;
     let mut rows = Vec::new();
     for (place, (contender, held_out)) in judged.iter().enumerate() {
         let among = |rows: &[usize]| judge.precision_among_complex(&held_out.scores, rows);
-        let ends = |interval: Interval| (interval.low, interval.high);
+        let labelled = if contender.is_score {
+            vec![f64::NAN; judge.groups().len()]
+        } else {
+            judge.with_labels(&contender.features)
+        };
+        let among_with_labels = |rows: &[usize]| {
+            rows.iter()
+                .all(|&i| labelled[i].is_finite())
+                .then(|| judge.precision_among_complex(&labelled, rows))
+                .flatten()
+        };
+        let [recall, precision] = selection_intervals(&members, seed, judge.groups(), &held_out.selected);
         let difference = |rows: &[usize]| Some(judge.precision_among_complex(&first.scores, rows)? - among(rows)?);
         rows.push(HeldOutRow {
             name: contender.name.clone(),
@@ -78,53 +82,22 @@ pub fn compare(
             complex: held_out.row.complex,
             ordinary: held_out.row.ordinary,
             recall: held_out.row.recall,
-            recall_interval: ends(interval(&|rows| {
-                share(judge, held_out, rows, |group, selected| (group == FrameGroup::Peculiar).then_some(selected))
-            })?),
+            recall_interval: recall.unwrap_or(undefined),
             precision: held_out.row.precision.unwrap_or(f64::NAN),
-            precision_interval: interval(&|rows| {
-                share(judge, held_out, rows, |group, selected| selected.then_some(group == FrameGroup::Peculiar))
-            })
-            .map_or((f64::NAN, f64::NAN), ends),
+            precision_interval: precision.unwrap_or(undefined),
             contamination_ordinary: held_out.row.contamination_ordinary.unwrap_or(f64::NAN),
             average_precision: among(&everything).unwrap_or(f64::NAN),
-            average_precision_interval: ends(interval(&among)?),
+            average_precision_interval: interval(&among),
             difference: match place {
                 0 => None,
-                _ => Some((difference(&everything).unwrap_or(f64::NAN), ends(interval(&difference)?))),
+                _ => Some((difference(&everything).unwrap_or(f64::NAN), interval(&difference))),
             },
+            with_labels: among_with_labels(&everything).unwrap_or(f64::NAN),
+            with_labels_interval: if contender.is_score { (f64::NAN, f64::NAN) } else { interval(&among_with_labels) },
             choices: held_out.choices.join("; "),
         });
     }
     Ok((rows, failures))
-}
-
-/// Labelled frames by object.
-fn labelled_members(judge: &Judge) -> Vec<Vec<usize>> {
-    let is_labelled = |i: &usize| judge.groups()[*i].is_some();
-    let members = group_members(&judge.objects());
-    members
-        .into_iter()
-        .map(|rows| rows.into_iter().filter(is_labelled).collect::<Vec<_>>())
-        .filter(|rows| !rows.is_empty())
-        .collect()
-}
-
-/// Share of `true` among the rows for which `count` says anything, from group and selection.
-fn share(
-    judge: &Judge,
-    held_out: &HeldOut,
-    rows: &[usize],
-    count: impl Fn(FrameGroup, bool) -> Option<bool>,
-) -> Option<f64> {
-    let (mut hits, mut all) = (0usize, 0usize);
-    for &i in rows {
-        if let Some(hit) = judge.groups()[i].and_then(|group| count(group, held_out.selected[i])) {
-            hits += usize::from(hit);
-            all += 1;
-        }
-    }
-    (all > 0).then(|| hits as f64 / all as f64)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Where the computing is done: threads and device, chosen once per process.
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-
 /// Options every long command has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ComputeOptions {
@@ -38,19 +36,52 @@ pub enum Device {
     Cuda,
 }
 
+/// Why threads or device could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComputeError {
+    /// The device is not part of this build.
+    #[error("--device {device}: this build has no support for it: use --device cpu, or leave the option out")]
+    NoSuchDevice {
+        /// The device as the user names it.
+        device: &'static str,
+    },
+    /// Threads are set up once per process.
+    #[error("--threads {threads}: the thread pool cannot be made")]
+    Threads {
+        /// The number asked for.
+        threads: u16,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
 /// Sets up threads and device. Call once, before any work.
 ///
 /// # Errors
-/// If the device is not available in this build, or threads were set up before.
-pub fn use_compute(options: &ComputeOptions) -> Result<()> {
+/// [`ComputeError`] if the device is not available in this build, or threads were set up before.
+pub fn use_compute(options: &ComputeOptions) -> Result<(), ComputeError> {
     if options.device == Device::Cuda {
-        bail!("--device cuda: this build has no CUDA support; use --device cpu");
+        return Err(ComputeError::NoSuchDevice { device: "cuda" });
     }
     if let Some(threads) = options.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(threads))
             .build_global()
-            .context("--threads: the thread pool exists already")?;
+            .map_err(|source| ComputeError::Threads { threads, source })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_a_typed_error_that_says_what_to_do() {
+        let error = use_compute(&ComputeOptions { threads: None, device: Device::Cuda }).unwrap_err();
+        assert!(matches!(error, ComputeError::NoSuchDevice { device: "cuda" }));
+        let words = error.to_string();
+        assert!(words.contains("--device cuda") && words.contains("use --device cpu"), "{words}");
+    }
 }

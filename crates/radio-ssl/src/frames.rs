@@ -1,4 +1,4 @@
-//! The frames of a run: what the survey holds, what the recipe accepts, and what was left out and why.
+//! The frames of a run: what the survey holds, what the recipe accepts, and what was left out and why ([`crate::frame_check`]).
 use std::error::Error;
 use std::sync::Arc;
 
@@ -6,7 +6,11 @@ use anyhow::{Context, Result, ensure};
 use metrics::FrameGroup;
 use ndarray::Array2;
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
-use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey, SurveyMosaic, separation_arcsec};
+use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey, separation_arcsec};
+use rayon::prelude::*;
+
+use crate::frame_check::{FrameCounts, check_frames};
+use crate::report::{CheckVerdict, FrameCheck};
 
 /// Frames that can be trained on, with their labels where there are any.
 pub struct SurveyFrames {
@@ -14,8 +18,7 @@ pub struct SurveyFrames {
     /// Places in `set` of the frames the recipe accepts.
     kept: Vec<usize>,
     labels: Option<Vec<Option<Vec<FrameLabel>>>>,
-    left_out: Vec<String>,
-    remarks: Vec<String>,
+    checks: Vec<FrameCheck>,
 }
 
 impl SurveyFrames {
@@ -25,37 +28,45 @@ impl SurveyFrames {
     /// If a mosaic or the labels cannot be used, or no frame remains.
     pub fn open(survey: &Survey, recipe: &Recipe) -> Result<Arc<Self>> {
         let set = FrameSet::of_survey(survey).with_context(|| format!("survey {}", survey.name))?;
-        let mut left_out = Vec::new();
-        let counts = set.left_out();
-        if counts.too_blank > 0 {
-            let limit = 100.0 * survey.frames.max_blank_fraction;
-            left_out.push(format!("{} frames with more than {limit:.0} % blank pixels", counts.too_blank));
-        }
-        if counts.constant > 0 {
-            left_out.push(format!("{} frames whose pixels are all equal", counts.constant));
-        }
         let labels = match &survey.labels {
             Some(path) => Some(FrameLabels::read(path)?.join(&set)?),
             None => None,
         };
-        let mut frames = Self { kept: (0..set.len()).collect(), remarks: unlike_mosaics(&set), set, labels, left_out };
+        let mut frames = Self { kept: (0..set.len()).collect(), set, labels, checks: Vec::new() };
         let refused = ViewLoader::new(Arc::new(frames.places()), recipe.clone(), Augmenter { steps: Vec::new() }, 0)
             .refused_frames();
-        for (place, reason) in refused.iter().take(5) {
-            frames.left_out.push(format!("{}: {reason}", frames.set.id(*place)?));
-        }
-        if refused.len() > 5 {
-            frames.left_out.push(format!("{} frames more that the recipe refuses", refused.len() - 5));
-        }
-        let refused: std::collections::HashSet<usize> = refused.into_iter().map(|(place, _)| place).collect();
-        frames.kept.retain(|place| !refused.contains(place));
+        let places: std::collections::HashSet<usize> = refused.iter().map(|(place, _)| *place).collect();
+        frames.kept.retain(|place| !places.contains(place));
+        let named = refused.iter().map(|(place, reason)| Ok((frames.set.id(*place)?.to_string(), reason_of(reason))));
+        let refused: Vec<(String, String)> = named.collect::<Result<_>>()?;
+        let counts = FrameCounts {
+            max_blank: survey.frames.max_blank_fraction,
+            size: survey.frames.size,
+            step: survey.frames.step,
+            refused: &refused,
+            with_blank: frames.with_blank()?,
+            kept: frames.kept.len(),
+        };
+        frames.checks = check_frames(&frames.set, &counts);
         ensure!(
             !frames.kept.is_empty(),
             "survey {}: no frame can be used ({})",
             survey.name,
-            frames.left_out.join("; ")
+            frames.left_out().join("; ")
         );
         Ok(Arc::new(frames))
+    }
+
+    /// How many of the frames in use hold blank pixels, and the largest share.
+    fn with_blank(&self) -> Result<(usize, f64)> {
+        let share = |&place: &usize| -> Result<f64> {
+            let pixels = self.set.pixels(place)?;
+            let blank = pixels.iter().filter(|value| !value.is_finite()).count();
+            Ok(blank as f64 / pixels.len().max(1) as f64)
+        };
+        let shares: Vec<f64> = self.kept.par_iter().map(share).collect::<Result<_>>()?;
+        let most = shares.iter().copied().fold(0.0, f64::max);
+        Ok((shares.iter().filter(|share| **share > 0.0).count(), most))
     }
 
     /// All frames of the set, before the recipe was asked.
@@ -63,14 +74,24 @@ impl SurveyFrames {
         Places(self.set.clone())
     }
 
+    /// What was looked at, what was found, and what came of it.
+    pub fn checks(&self) -> &[FrameCheck] {
+        &self.checks
+    }
+
     /// Frames left out, in words.
-    pub fn left_out(&self) -> &[String] {
-        &self.left_out
+    pub fn left_out(&self) -> Vec<String> {
+        self.with_verdict(CheckVerdict::LeftOut)
     }
 
     /// What a reader should know of the mosaics, in words.
-    pub fn remarks(&self) -> &[String] {
-        &self.remarks
+    pub fn remarks(&self) -> Vec<String> {
+        self.with_verdict(CheckVerdict::Look)
+    }
+
+    fn with_verdict(&self, verdict: CheckVerdict) -> Vec<String> {
+        let of_verdict = self.checks.iter().filter(|check| check.verdict == verdict);
+        of_verdict.map(|check| format!("{}: {}", check.what, check.found)).collect()
     }
 
     /// Two mosaics with frames that show the same sky, if there are any.
@@ -171,29 +192,15 @@ impl FrameSource for SurveyFrames {
     }
 }
 
-/// Mosaics of one survey that differ in pixel scale or beam: their frames do not look alike for reasons that are no sky.
-fn unlike_mosaics(set: &FrameSet) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let Some(first) = set.mosaics().first() else { return remarks };
-    let pixel = |m: &SurveyMosaic| m.wcs.as_ref().map(radio_io::Wcs::pixel_arcsec);
-    let beam = |m: &SurveyMosaic| m.beam.map(|beam| beam.major_arcsec);
-    let differ = |a: Option<f64>, b: Option<f64>| match (a, b) {
-        (Some(a), Some(b)) => (a - b).abs() > 0.01 * a.abs(),
-        (a, b) => a.is_some() != b.is_some(),
-    };
-    let words = |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{value:.3}\""));
-    for other in &set.mosaics()[1..] {
-        for (what, a, b) in [("pixels", pixel(first), pixel(other)), ("beams", beam(first), beam(other))] {
-            if differ(a, b) {
-                let (a, b) = (words(a), words(b));
-                remarks.push(format!(
-                    "{what} differ: {} has {a}, {} has {b}; the encoder may learn which map a frame is from",
-                    first.id, other.id
-                ));
-            }
-        }
+/// An error with all its causes.
+fn reason_of(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(&format!(": {error}"));
+        cause = error.source();
     }
-    remarks
+    words
 }
 
 /// A whole frame set as a source.

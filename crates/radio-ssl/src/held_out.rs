@@ -3,7 +3,6 @@
 //! Blocks of sky are dealt to two halves. For each half, ranking, forest and threshold are chosen with the labels
 //! of the other half, leaving out frames that share a pixel with the half to be judged; then the roles change. Counts of
 //! both halves are added. Forests are grown on all frames: they read no label.
-use std::collections::BTreeMap;
 
 use anomaly_iforest::grid::{best, grid_search};
 use anomaly_iforest::{ForestConfig, IsolationForest};
@@ -15,7 +14,9 @@ use radio_io::FrameId;
 use rank_gbdt::rank_features;
 
 use crate::anomaly_scores::select;
-use crate::run_config::Table4Config;
+use crate::ridge_probe;
+use crate::run_config::{RankTarget, Table4Config};
+use crate::sky_objects::sky_objects;
 use crate::sky_split::{Side, SkySplit};
 
 /// What is known of every frame of a survey, for judging scores.
@@ -180,23 +181,23 @@ impl<'a> Judge<'a> {
 
     /// Features by importance, from the training side alone; a fifth of its blocks is held out for early stopping.
     fn ranking(&self, features: &Array2<f32>, train: &[Option<FrameGroup>]) -> Result<Vec<usize>> {
-        let rows: Vec<usize> = (0..train.len()).filter(|&i| train[i].is_some()).collect();
-        let ids: Vec<FrameId> = rows.iter().map(|&i| self.ids[i].clone()).collect();
-        let mut reason = None;
-        for draw in 0..DRAWS {
-            let sides = self.config.hold_out.sides(&ids, self.config.seed.wrapping_add(draw << 32));
-            let kept: Vec<usize> = (0..rows.len()).filter(|&k| sides[k] != Side::Border).collect();
-            let places: Vec<usize> = kept.iter().map(|&k| rows[k]).collect();
-            let interesting: Vec<bool> = places.iter().map(|&i| self.interesting[i]).collect();
-            let held: Vec<bool> = kept.iter().map(|&k| sides[k] == Side::HeldOut).collect();
-            let table = features.select(Axis(0), &places);
-            match rank_features(table.view(), &interesting, &held, &self.config.ranking) {
-                Ok(ranking) => return Ok(ranking.order),
-                Err(error) => reason = Some(error),
+        let (rows, positive): (Vec<usize>, Vec<bool>) = match self.config.held_out_ranking {
+            RankTarget::Extended => {
+                (0..train.len()).filter(|&i| train[i].is_some()).map(|i| (i, self.interesting[i])).unzip()
             }
-        }
-        Err(reason.map_or_else(|| anyhow::anyhow!("no draw of sky blocks"), Into::into))
-            .context("ranking on one half of the sky")
+            RankTarget::Peculiar => (0..train.len())
+                .filter(|&i| is_contender(train[i]))
+                .map(|i| (i, train[i] == Some(FrameGroup::Peculiar)))
+                .unzip(),
+        };
+        let ids: Vec<FrameId> = rows.iter().map(|&i| self.ids[i].clone()).collect();
+        let (kept, held) = self.config.hold_out.two_kinds(&ids, &positive, self.config.seed);
+        let places: Vec<usize> = kept.iter().map(|&k| rows[k]).collect();
+        let kinds: Vec<bool> = kept.iter().map(|&k| positive[k]).collect();
+        let table = features.select(Axis(0), &places);
+        let ranking = rank_features(table.view(), &kinds, &held, &self.config.ranking)
+            .context("ranking on one half of the sky")?;
+        Ok(ranking.order)
     }
 
     /// Average precision of the peculiar frames among the peculiar and the complex ones, the mean of the two halves
@@ -217,47 +218,31 @@ impl<'a> Judge<'a> {
         (sum.1 > 0.0).then(|| sum.0 / sum.1)
     }
 
-    /// Groups of frames that show the same sky, for the bootstrap: overlapping peculiar frames are one object, the others
-    /// go by blocks of four frame sides.
-    pub fn objects(&self) -> Vec<usize> {
-        let mut parent: Vec<usize> = (0..self.ids.len()).collect();
-        let peculiar: Vec<usize> =
-            (0..self.ids.len()).filter(|&i| self.groups[i] == Some(FrameGroup::Peculiar)).collect();
-        for (n, &a) in peculiar.iter().enumerate() {
-            for &b in &peculiar[..n] {
-                let (one, other) = (&self.ids[a], &self.ids[b]);
-                let near = |x: u32, y: u32| x.abs_diff(y) < one.size;
-                if one.mosaic == other.mosaic && near(one.row, other.row) && near(one.col, other.col) {
-                    let (a, b) = (root(&mut parent, a), root(&mut parent, b));
-                    parent[a.max(b)] = a.min(b);
-                }
+    /// Peculiar against complex frames as a ridge regression on the labels of the other half sees them; NaN where a half
+    /// cannot be fitted. Judged like a score: what the features hold, whether or not a forest uses it.
+    pub fn with_labels(&self, features: &Array2<f32>) -> Vec<f64> {
+        let mut scores = vec![f64::NAN; self.ids.len()];
+        for (half, sides) in self.halves.iter().enumerate() {
+            let train = self.training_groups(sides);
+            let rows: Vec<usize> = (0..train.len()).filter(|&i| is_contender(train[i])).collect();
+            let targets: Vec<bool> = rows.iter().map(|&i| train[i] == Some(FrameGroup::Peculiar)).collect();
+            let Some(predicted) = ridge_probe::predict(features.view(), &rows, &targets) else { continue };
+            for i in (0..scores.len()).filter(|&i| self.half(i) == half) {
+                scores[i] = predicted[i];
             }
         }
-        let mut blocks: BTreeMap<(String, u32, u32), usize> = BTreeMap::new();
-        (0..self.ids.len())
-            .map(|i| {
-                if self.groups[i] == Some(FrameGroup::Peculiar) {
-                    return root(&mut parent, i);
-                }
-                let id = &self.ids[i];
-                let side = 4 * id.size;
-                *blocks.entry((id.mosaic.clone(), id.row / side, id.col / side)).or_insert(i)
-            })
-            .collect()
+        scores
+    }
+
+    /// Groups of frames that show the same sky, for the bootstrap ([`sky_objects`]).
+    pub fn objects(&self) -> Vec<usize> {
+        sky_objects(&self.ids, &self.groups)
     }
 }
 
 /// Peculiar or complex: the frames between which telling apart is hard.
 pub fn is_contender(group: Option<FrameGroup>) -> bool {
     matches!(group, Some(FrameGroup::Peculiar | FrameGroup::Complex))
-}
-
-fn root(parent: &mut [usize], mut i: usize) -> usize {
-    while parent[i] != i {
-        parent[i] = parent[parent[i]];
-        i = parent[i];
-    }
-    i
 }
 
 #[cfg(test)]

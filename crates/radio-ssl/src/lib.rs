@@ -9,15 +9,27 @@ pub mod table4;
 
 pub mod stages;
 
+pub mod run_report;
+
 pub mod run_config;
 
 pub mod anomaly_scores;
 
 pub mod frames;
 
+pub mod frame_check;
+
 pub mod held_out;
 
+pub mod ridge_probe;
+
 pub mod comparison;
+
+pub mod intervals;
+
+pub mod sky_objects;
+
+pub mod ranking_quality;
 
 pub mod baselines;
 

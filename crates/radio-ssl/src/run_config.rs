@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ssl_simclr::SimClrConfig;
 
+use crate::baselines::Baseline;
 use crate::sky_split::SkySplit;
 
 /// How much of the experiment is run.
@@ -49,6 +50,17 @@ pub enum SkyConfig {
     Survey(Survey),
 }
 
+/// What the boosting that ranks the features learns to tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RankTarget {
+    /// Frames with extended or diffuse emission from the other labelled frames (the paper; reference-facts E5).
+    #[default]
+    Extended,
+    /// Peculiar frames from complex ones: what the held-out table asks for. Held-out table only.
+    Peculiar,
+}
+
 /// Everything a run of `reproduce-table4` depends on. Threads and device are not here: they change no bit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +89,11 @@ pub struct Table4Config {
     pub hold_out: SkySplit,
     /// The ranking.
     pub ranking: RankConfig,
+    /// What the held-out table's ranking learns to tell; the in-sample ranking is always the paper's.
+    #[serde(default)]
+    pub held_out_ranking: RankTarget,
+    /// What the learned features are compared with.
+    pub baselines: Vec<Baseline>,
     /// The forests that are tried.
     pub forests: Grid,
 }
@@ -90,6 +107,7 @@ impl Table4Config {
             Preset::Standard => (Tier::Quarter, SimClrConfig::laptop(seed, 96, 64, 10)),
             Preset::Paper => (Tier::Paper, SimClrConfig::paper(seed)),
         };
+        let simclr = if preset == Preset::Paper { simclr } else { simclr.fastest_here() };
         let mut sky = SimConfig::emu_pilot(tier, seed);
         if preset == Preset::Smoke {
             // Large enough to be dealt to two halves, and so full of oddities that each half has its share.
@@ -108,6 +126,8 @@ impl Table4Config {
             half_block_px: if preset == Preset::Smoke { 1024 } else { 2048 },
             hold_out: SkySplit { fraction: 0.2, block_px: if preset == Preset::Smoke { 512 } else { 1024 } },
             ranking: RankConfig::paper(),
+            held_out_ranking: RankTarget::default(),
+            baselines: Baseline::ALL.to_vec(),
             // Below the paper's 55,773 frames its best fraction, 0.02, would leave a tree a handful of rows.
             forests: Grid::published(if preset == Preset::Paper { 0 } else { 256 }),
         }
@@ -142,31 +162,33 @@ impl Table4Config {
         toml::to_string_pretty(self).context("writing run.toml")
     }
 
-    /// Replaces single numbers: each setting is `path=value`, the path as in `run.toml` (`simclr.peak_lr=3e-4`), the value
-    /// as TOML spells it (a bare word counts as text).
+    /// Replaces single numbers: each setting is `path=value`, the path as in `run.toml` (`simclr.peak_lr=3e-4`,
+    /// `simclr.augmenter.steps.0.probability=0.5` for the first of a list), the value as TOML spells it (a bare word counts
+    /// as text).
     ///
     /// # Errors
     /// If a setting is not of that form, names nothing there is, or has a value of the wrong kind.
     pub fn with_settings(self, settings: &[String]) -> Result<Self> {
-        let mut tree: toml::Table = toml::from_str(&self.to_toml()?).context("run.toml")?;
+        let mut tree: toml::Value = toml::from_str(&self.to_toml()?).context("run.toml")?;
         for setting in settings {
             let (path, value) = setting
                 .split_once('=')
                 .with_context(|| format!("--set {setting}: expected path=value, as simclr.peak_lr=3e-4"))?;
-            let mut keys: Vec<&str> = path.trim().split('.').collect();
-            let last = keys.pop().unwrap_or_default();
+            let (parents, last) = path.trim().rsplit_once('.').unwrap_or(("", path.trim()));
             let mut place = &mut tree;
-            for key in keys {
-                place = place
-                    .get_mut(key)
-                    .and_then(toml::Value::as_table_mut)
-                    .with_context(|| format!("--set {setting}: run.toml has no table {key}"))?;
+            for key in parents.split('.').filter(|key| !key.is_empty()) {
+                let inner = match place {
+                    toml::Value::Array(list) => key.parse().ok().and_then(|place: usize| list.get_mut(place)),
+                    other => other.get_mut(key),
+                };
+                place = inner.with_context(|| format!("--set {setting}: run.toml has no {key} there"))?;
             }
+            let table = place.as_table_mut().with_context(|| format!("--set {setting}: {parents} is no table"))?;
             let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
                 Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| value.into()),
                 Err(_) => value.into(),
             };
-            place.insert(last.to_owned(), value);
+            table.insert(last.to_owned(), value);
         }
         let config: Self = toml::from_str(&toml::to_string(&tree).context("run.toml")?)
             .with_context(|| format!("--set {}", settings.join(" --set ")))?;
@@ -266,8 +288,18 @@ mod tests {
         };
         let config = set(&["simclr.peak_lr=3e-4", "simclr.recipe.size=64", "simclr.epochs=3"]).unwrap();
         assert_eq!((config.simclr.peak_lr, config.simclr.recipe.size, config.simclr.epochs), (3e-4, 64, 3));
+        let config = set(&["simclr.augmenter.steps.0.fraction=[0.3, 1.0]", "baselines=[\"rings\"]"]).unwrap();
+        assert!(config.to_toml().unwrap().contains("0.3,"), "{}", config.to_toml().unwrap());
+        assert_eq!(config.baselines, [Baseline::Rings]);
         assert_eq!(set(&[]).unwrap(), Table4Config::preset(Preset::Quick, 4));
-        for wrong in ["peak_lr", "simclr.nothing=1", "simclr.nothing.at=1", "simclr.epochs=soon", "simclr.epochs=0"] {
+        for wrong in [
+            "peak_lr",
+            "simclr.nothing=1",
+            "simclr.nothing.at=1",
+            "simclr.epochs=soon",
+            "simclr.epochs=0",
+            "simclr.augmenter.steps.9.probability=1",
+        ] {
             let error = format!("{:#}", set(&[wrong]).unwrap_err());
             assert!(error.contains(wrong), "{error}");
         }

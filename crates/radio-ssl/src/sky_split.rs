@@ -10,6 +10,9 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+/// Draws of blocks that are tried at most.
+const DRAWS: u64 = 100;
+
 /// How much is held out, in what pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,25 @@ impl SkySplit {
         let held = self.is_held(frames, seed);
         let others: Vec<bool> = held.iter().map(|held| !held).collect();
         [with_border(frames, &held), with_border(frames, &others)]
+    }
+
+    /// Rows that are used, and whether each is held out: the first draw of blocks that leaves both kinds on both sides, or the
+    /// last one tried. In a small survey a draw may hold no frame of a kind; the order of the draws is part of the seed.
+    pub fn two_kinds(&self, frames: &[FrameId], is_positive: &[bool], seed: u64) -> (Vec<usize>, Vec<bool>) {
+        let mut last = (Vec::new(), Vec::new());
+        for draw in 0..DRAWS {
+            let sides = self.sides(frames, seed.wrapping_add(draw << 32));
+            let kept = (0..frames.len()).filter(|&i| sides[i] != Side::Border);
+            last = kept.map(|i| (i, sides[i] == Side::HeldOut)).unzip();
+            let has = |side: bool, kind: bool| {
+                last.0.iter().zip(&last.1).any(|(i, held)| (*held, is_positive[*i]) == (side, kind))
+            };
+            if [(false, false), (false, true), (true, false), (true, true)].iter().all(|&(side, kind)| has(side, kind))
+            {
+                break;
+            }
+        }
+        last
     }
 
     fn is_held(&self, frames: &[FrameId], seed: u64) -> Vec<bool> {
@@ -124,6 +146,27 @@ mod tests {
         }
         let count = one.iter().filter(|side| **side == Side::HeldOut).count();
         assert!((380..580).contains(&count), "{count} of 961");
+    }
+
+    #[test]
+    fn both_kinds_end_on_both_sides_where_a_draw_allows_it() {
+        let frames = grid(31);
+        // Positive frames in two corners only: most draws leave them all on one side.
+        let positive: Vec<bool> =
+            (0..961).map(|i| (i / 31 < 4 && i % 31 < 4) || (i / 31 > 26 && i % 31 > 26)).collect();
+        let split = SkySplit { fraction: 0.2, block_px: 1024 };
+        for seed in 0..20 {
+            let (rows, held) = split.two_kinds(&frames, &positive, seed);
+            for (side, kind) in [(false, false), (false, true), (true, false), (true, true)] {
+                assert!(
+                    rows.iter().zip(&held).any(|(&i, &h)| (h, positive[i]) == (side, kind)),
+                    "{seed} {side} {kind}"
+                );
+            }
+            assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+        let (_, held) = split.two_kinds(&frames, &[false; 961], 1);
+        assert!(held.contains(&true), "without positive frames the last draw is used");
     }
 
     #[test]

@@ -18,10 +18,8 @@ use crate::frames::SurveyFrames;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 use crate::run_config::hexadecimal;
-use crate::sky_split::{Side, SkySplit};
+use crate::sky_split::SkySplit;
 
-/// Draws of sky blocks for the ranking's hold-out, until both sides hold both kinds of frames.
-const SPLIT_DRAWS: u64 = 100;
 /// Cutouts embedded at once.
 const EMBED_BATCH: usize = 64;
 
@@ -239,6 +237,13 @@ pub fn embed(frames: &Arc<SurveyFrames>, checkpoint: &Path, folder: &RunFolder) 
                 path.display()
             );
         }
+        if table.metadata.get(ENCODER_KEY) != Some(&encoder_fingerprint(checkpoint)?) {
+            bail!(
+                "{} was made by another encoder than {}: remove that file, or choose another --out",
+                path.display(),
+                checkpoint.display()
+            );
+        }
         return Ok(table);
     }
     let mut stage = Stage::start("embedding");
@@ -319,23 +324,12 @@ pub fn rank(
     let stage = Stage::start("ranking the features");
     let is_interesting = frames.interesting();
     let ids = frames.ids()?;
-    // In a small survey a draw of blocks may hold no interesting frame: draw again, in an order that is part of the seed.
-    let mut drawn = None;
-    for draw in 0..SPLIT_DRAWS {
-        let sides = split.sides(&ids, seed.wrapping_add(draw << 32));
-        let (labelled, held): (Vec<usize>, Vec<bool>) = (0..table.len())
-            .filter(|&i| frames.labels(i).is_some() && sides[i] != Side::Border)
-            .map(|i| (i, sides[i] == Side::HeldOut))
-            .unzip();
-        let interesting: Vec<bool> = labelled.iter().map(|&i| is_interesting[i]).collect();
-        let has = |side: bool, class: bool| held.iter().zip(&interesting).any(|(h, c)| (*h, *c) == (side, class));
-        let balanced = [(false, false), (false, true), (true, false), (true, true)].iter().all(|&(h, c)| has(h, c));
-        drawn = Some((labelled, held, interesting));
-        if balanced {
-            break;
-        }
-    }
-    let (labelled, held, interesting) = drawn.context("the ranking needs at least one draw of sky blocks")?;
+    let rows: Vec<usize> = (0..table.len()).filter(|&i| frames.labels(i).is_some()).collect();
+    let ids: Vec<_> = rows.iter().map(|&i| ids[i].clone()).collect();
+    let kinds: Vec<bool> = rows.iter().map(|&i| is_interesting[i]).collect();
+    let (kept, held) = split.two_kinds(&ids, &kinds, seed);
+    let labelled: Vec<usize> = kept.iter().map(|&k| rows[k]).collect();
+    let interesting: Vec<bool> = kept.iter().map(|&k| kinds[k]).collect();
     let features = table.features.select(ndarray::Axis(0), &labelled);
     let ranking = rank_features(features.view(), &interesting, &held, config)?;
     ranking.save(&path)?;

@@ -1,7 +1,8 @@
 //! Every number a pre-training run depends on.
 use radio_augment::{Augmenter, Recipe, Sampling};
 use radio_tensor::adam::AdamConfig;
-use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::kernel::{Kernel, kernel_in_use};
+use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use radio_tensor::schedule::WarmupCosine;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ pub struct SimClrConfig {
     pub seed: u64,
     /// Cutouts per step; the loss sees twice as many views.
     pub batch_size: usize,
+    /// Cutouts that go through the trunk at once; all of the batch without it. Memory follows this number, the loss sees
+    /// the whole batch either way; each chunk is a batch of its own to batch norm (see [`crate::gradient_cache`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
     /// Passes over the cutouts.
     pub epochs: u64,
     /// Epochs of linear warm-up before the cosine decay.
@@ -27,6 +32,9 @@ pub struct SimClrConfig {
     pub temperature: Temperature,
     /// How an epoch draws its cutouts.
     pub sampling: Sampling,
+    /// Numbers the encoder computes with, in training and in embedding.
+    #[serde(default)]
+    pub precision: Precision,
     /// The encoder.
     pub backbone: ResNetConfig,
     /// The projector between features and loss.
@@ -78,12 +86,14 @@ impl SimClrConfig {
         Self {
             seed,
             batch_size: 128,
+            chunk: None,
             epochs: 100,
             warmup_epochs: 10,
             peak_lr: 0.1,
             floor_lr: 1e-6,
             temperature: Temperature(0.1),
             sampling: Sampling::Shuffle,
+            precision: Precision::F32,
             backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 },
             projector: ProjectorConfig { hidden: 256, output: 128 },
             adam: AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
@@ -103,6 +113,12 @@ impl SimClrConfig {
             recipe: Recipe::paper(side),
             ..Self::paper(seed)
         }
+    }
+
+    /// The same with the numbers this processor is fastest with: bf16 where it multiplies bf16 pairs, f32 elsewhere.
+    pub fn fastest_here(self) -> Self {
+        let precision = if kernel_in_use() == Kernel::Avx512Bf16 { Precision::Bf16 } else { Precision::F32 };
+        Self { precision, ..self }
     }
 
     /// Reads and checks a configuration.
@@ -132,8 +148,13 @@ impl SimClrConfig {
         let betas = [self.adam.beta1, self.adam.beta2];
         self.recipe.check().map_err(|e| SimClrError::Config(e.to_string()))?;
         self.augmenter.check().map_err(|e| SimClrError::Config(e.to_string()))?;
-        let rules: [(&'static str, bool, String); 7] = [
+        let rules: [(&'static str, bool, String); 8] = [
             ("batch_size is at least 2", self.batch_size >= 2, self.batch_size.to_string()),
+            (
+                "chunk divides batch_size",
+                self.chunk.is_none_or(|chunk| chunk > 0 && self.batch_size.is_multiple_of(chunk)),
+                format!("{} and {}", self.chunk.unwrap_or(0), self.batch_size),
+            ),
             ("epochs is at least 1", self.epochs >= 1, self.epochs.to_string()),
             (
                 "warmup_epochs is below epochs",
@@ -174,6 +195,11 @@ impl SimClrConfig {
         }
     }
 
+    /// Chunks a batch goes through the trunk in.
+    pub fn chunks(&self) -> usize {
+        self.chunk.map_or(1, |chunk| self.batch_size / chunk.max(1))
+    }
+
     /// Learning rate over the whole run.
     pub fn schedule(&self, steps_per_epoch: u64) -> WarmupCosine {
         WarmupCosine {
@@ -199,6 +225,20 @@ mod tests {
         let error =
             SimClrConfig::from_toml(&text.replace("temperature = 0.1", "temperature = -1.0")).unwrap_err().to_string();
         assert!(error.contains("temperature"), "{error}");
+    }
+
+    /// Files written before there was a `chunk` stay readable, and a run without it writes the same text as then.
+    #[test]
+    fn chunk_is_optional() {
+        let text = SimClrConfig::paper(3).to_toml().unwrap();
+        assert!(!text.contains("chunk"), "{text}");
+        let chunked = SimClrConfig { chunk: Some(32), ..SimClrConfig::paper(3) };
+        assert_eq!(SimClrConfig::from_toml(&chunked.to_toml().unwrap()).unwrap(), chunked);
+        assert_eq!((chunked.chunks(), SimClrConfig::paper(3).chunks()), (4, 1));
+        for wrong in [0, 48, 256] {
+            let error = SimClrConfig { chunk: Some(wrong), ..SimClrConfig::paper(1) }.check().unwrap_err().to_string();
+            assert!(error.contains("chunk divides") && error.contains(&format!("{wrong} and 128")), "{error}");
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Encoder {
         let loaded = Checkpoint::read(path)?;
         let config = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
         let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(0));
+        trunk.set_precision(config.precision);
         loaded.load_trunk(&mut trunk)?;
         Ok(Self { trunk, recipe: config.recipe })
     }

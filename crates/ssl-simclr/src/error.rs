@@ -31,6 +31,16 @@ pub enum SimClrError {
         /// Cutouts there are.
         frames: usize,
     },
+    /// A batch was offered in chunks that do not fit together.
+    #[error("chunk {chunk} has {found} views, expected an even number, {expected} as in the first chunk")]
+    Chunk {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Views of the first chunk.
+        expected: usize,
+        /// Views of this one.
+        found: usize,
+    },
     /// The loss stopped being a number.
     #[error(
         "the loss is {loss} at step {step} (epoch {epoch}, learning rate {lr:e}): lower peak_lr or lengthen the warm-up"

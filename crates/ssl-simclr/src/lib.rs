@@ -4,7 +4,8 @@
 //! apart. No label is ever read here; FITS stays in `radio-io`.
 //!
 //! Reading order: [`pretrain::pretrain`], the whole training loop from top to bottom, then
-//! [`nt_xent::nt_xent`], the loss, then [`SimClrConfig`], every number a run depends on.
+//! [`nt_xent::nt_xent`], the loss, and [`gradient_cache`], batches larger than memory, then [`SimClrConfig`], every
+//! number a run depends on.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -19,6 +20,8 @@
 pub mod pretrain;
 
 pub mod nt_xent;
+
+pub mod gradient_cache;
 
 pub mod projector;
 

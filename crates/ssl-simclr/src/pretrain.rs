@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::SimClrConfig;
 use crate::error::{Result, SimClrError};
+use crate::gradient_cache::cached_gradients;
 use crate::projector::Projector;
 
 /// A pre-training run under way: all that a resumed process needs to continue to the same bits.
@@ -63,18 +64,30 @@ pub fn pretrain(
     let schedule = config.schedule(steps_per_epoch);
     let loader = ViewLoader::new(source, config.recipe.clone(), config.augmenter.clone(), config.seed);
     let loader = Arc::new(loader.with_sampling(config.sampling));
+    let (chunks, chunk) = (config.chunks(), config.batch_size / config.chunks());
     let mut step = run.adam.steps;
     while step < schedule.total_steps {
         let epoch = step / steps_per_epoch;
-        let done_batches = (step % steps_per_epoch) as usize;
-        for views in loader.batches(epoch, config.batch_size, done_batches) {
-            let views = Tensor::from_vec_of(views?)?;
+        let order = loader.epoch_order(epoch, run.frames);
+        let mut batch = (step % steps_per_epoch) as usize;
+        // Chunks come ahead of time from the loader's thread; those asked for again are made again, to the same bits.
+        let mut fresh = loader.batches(epoch, chunk, batch * chunks).zip(batch * chunks..);
+        while batch < steps_per_epoch as usize {
             let lr = schedule.lr(step);
-            let loss = run.step(&views, lr)?;
+            let mut next = 0;
+            let loss = run.step(lr, |k| {
+                let place = batch * chunks + k;
+                let views = if k < next { None } else { fresh.next() };
+                next = next.max(k + 1);
+                match views {
+                    Some((views, found)) if found == place => Tensor::from_vec_of(views?),
+                    _ => Tensor::from_vec_of(loader.views(epoch, &order[place * chunk..][..chunk])?),
+                }
+            })?;
             if !loss.is_finite() {
                 return Err(SimClrError::Diverged { step, epoch, loss, lr });
             }
-            step += 1;
+            (step, batch) = (step + 1, batch + 1);
             let now = StepReport { step, total_steps: schedule.total_steps, epoch, loss, lr };
             if report(run, now).is_break() {
                 return Ok(step == schedule.total_steps);
@@ -93,20 +106,27 @@ impl Pretraining {
         config.check()?;
         config.steps_per_epoch(frames)?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let trunk = ResNet::new(config.backbone, &mut rng);
+        let mut trunk = ResNet::new(config.backbone, &mut rng);
+        trunk.set_precision(config.precision);
         let projector = Projector::new(config.backbone.features(), config.projector, &mut rng);
         let adam = Adam::new(config.adam, trunk.parameters().iter().chain(projector.parameters()));
         Ok(Self { config, frames, trunk, projector, adam, losses: Vec::new() })
     }
 
-    /// One optimiser step on a batch of views `[2N, 3, s, s]`; returns the loss before it.
-    fn step(&mut self, views: &Tensor, lr: f64) -> Result<f32> {
-        let features = self.trunk.forward(views)?; // [2N, 512]; the trunk keeps what its backward needs
-        let contrast = self.projector.contrast(&features, self.config.temperature)?;
-        let mut gradients = self.trunk.backward(&contrast.d_features)?;
+    /// One optimiser step; returns the loss before it.
+    ///
+    /// `views(k)` gives the views of chunk `k` of the batch, `[2 * chunk, 3, s, s]`, and may be asked for a chunk twice
+    /// ([`cached_gradients`]); without `chunk` in the configuration there is one chunk, the whole batch.
+    ///
+    /// # Errors
+    /// If the views cannot be made or have another shape.
+    pub fn step(&mut self, lr: f64, views: impl FnMut(usize) -> Result<Tensor>) -> Result<f32> {
+        let Self { config, trunk, projector, adam, .. } = self;
+        let contrast_all = |features: &Tensor| projector.contrast(features, config.temperature);
+        let (contrast, mut gradients) = cached_gradients(trunk, config.chunks(), views, contrast_all)?;
         gradients.extend(contrast.gradients);
-        let parameters = self.trunk.parameters_mut().iter_mut().chain(self.projector.parameters_mut());
-        self.adam.step(lr, parameters, &gradients)?;
+        let parameters = trunk.parameters_mut().iter_mut().chain(projector.parameters_mut());
+        adam.step(lr, parameters, &gradients)?;
         self.losses.push(contrast.loss);
         Ok(contrast.loss)
     }

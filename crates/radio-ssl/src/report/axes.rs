@@ -1,27 +1,15 @@
-//! A figure with axes as SVG: ranges, round ticks, curves, marks, a legend.
+//! Axes of a figure: ranges, round ticks, curves, a legend, all as marks of a [`Drawing`].
 //!
 //! Drawn here rather than with a plotting library because the same picture must follow the reader's light or dark
-//! page: every colour is a CSS class (`plot.css`), given once by the page or carried inside a file that stands alone.
-//! Text stays text; the numbers can be copied.
+//! page, and its PNG must be the same to the last bit on every machine.
 
-use super::page::escape;
+use super::drawing::{Anchor, Drawing, Ink, Lettering, Mark, Pen, line, rectangle, text};
 
-/// The classes of every figure, for a light and a dark page.
-pub(super) const PLOT_CSS: &str = include_str!("plot.css");
-
-/// Where a figure will be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// A file of its own, with its style sheet and a ground.
-    Standalone,
-    /// Part of the page, which carries the style sheet.
-    Inline,
-}
-
-const WIDTH: f64 = 480.0;
-pub(super) const HEIGHT: f64 = 330.0;
-const LEFT: f64 = 56.0;
+/// Edges of the panels, left and right.
+pub(super) const LEFT: f64 = 56.0;
 pub(super) const RIGHT: f64 = 464.0;
+/// Lower edge of a panel, above its numbers and its label.
+pub(super) const BOTTOM: f64 = 284.0;
 /// Upper edge of a panel, below the heading and the legend.
 pub(super) const TOP: f64 = 58.0;
 /// Beyond this a number is taken as diverged and left out: the axis could not show it beside the others.
@@ -50,6 +38,11 @@ impl Range {
         let room = 0.5 * low.abs().max(high.abs()).clamp(1e-3, 1.0);
         let too_close = high - low <= 1e-9 * low.abs().max(high.abs()).max(1e-6);
         Some(if too_close { Range { low: low - room, high: high + room } } else { Range { low, high } })
+    }
+
+    /// Whether a value lies inside.
+    pub(super) fn holds(self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
     }
 
     /// Wider by a share of its length on both sides.
@@ -95,115 +88,149 @@ pub(super) struct Panel {
 
 impl Panel {
     /// Position in the figure; values outside the axes are moved onto the edge. `None` if a number cannot be drawn.
-    fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+    pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         let share = |v: f64, range: Range| ((v - range.low) / (range.high - range.low)).clamp(0.0, 1.0);
         let (across, up) = (share(x, self.x), share(y, self.y));
         let (x_place, y_place) = (LEFT + across * (RIGHT - LEFT), self.bottom - up * (self.bottom - self.top));
         (drawable(x) && drawable(y)).then_some((x_place, y_place))
     }
 
-    /// Grid, frame, ticks and labels. Without `x_label` the x axis has no numbers (another panel follows).
-    pub(super) fn frame(&self, y_label: &str, x_label: Option<&str>, y_ticks: usize) -> String {
-        let mut svg = String::new();
-        let (ticks, step) = self.y.ticks(y_ticks);
+    /// Grid, frame, ticks and labels; a mere unit stands over its numbers. Without `x_label` the x axis has no numbers (another panel
+    /// follows).
+    pub(super) fn frame(&self, y_label: &str, x_label: Option<&str>, y_ticks: usize) -> Vec<Mark> {
+        let (numbers, mut marks) = self.y_ticks(y_ticks);
+        marks.extend(numbers);
+        marks.extend(self.x_ticks(x_label.is_some()));
+        marks.push(self.edge());
+        marks.push(match y_label {
+            "%" => text(LEFT - 7.0, self.top - 12.0, Lettering::Quiet, Anchor::End, y_label),
+            _ => self.label(y_label),
+        });
+        marks.extend(x_label.map(|label| self.x_label(label)));
+        marks
+    }
+
+    /// Numbers at round places of the y axis, and their lines of the grid.
+    pub(super) fn y_ticks(&self, wanted: usize) -> (Vec<Mark>, Vec<Mark>) {
+        let (ticks, step) = self.y.ticks(wanted);
+        let (mut numbers, mut grid) = (Vec::new(), Vec::new());
         for tick in ticks {
-            svg.push_str(&self.segment("grid", (self.x.low, tick), (self.x.high, tick)));
+            grid.extend(self.segment(Pen::hair(Ink::Grid), (self.x.low, tick), (self.x.high, tick)));
             if let Some((_, y)) = self.place((self.x.low, tick)) {
-                svg.push_str(&text(LEFT - 7.0, y + 4.5, "quiet", "end", &tick_label(tick, step)));
+                numbers.push(text(LEFT - 7.0, y + 4.5, Lettering::Quiet, Anchor::End, &tick_label(tick, step)));
             }
         }
+        (numbers, grid)
+    }
+
+    /// Lines of the grid at round places of the x axis, with their numbers if wanted.
+    pub(super) fn x_ticks(&self, numbers: bool) -> Vec<Mark> {
+        let mut marks = Vec::new();
         let (ticks, step) = self.x.ticks(6);
         for tick in ticks {
-            svg.push_str(&self.segment("grid", (tick, self.y.low), (tick, self.y.high)));
-            if let (Some(_), Some((x, _))) = (x_label, self.place((tick, self.y.low))) {
-                svg.push_str(&text(x, self.bottom + 17.0, "quiet", "middle", &tick_label(tick, step)));
+            marks.extend(self.segment(Pen::hair(Ink::Grid), (tick, self.y.low), (tick, self.y.high)));
+            if let (true, Some((x, _))) = (numbers, self.place((tick, self.y.low))) {
+                let label = tick_label(tick, step);
+                marks.push(text(x, self.bottom + 17.0, Lettering::Quiet, Anchor::Middle, &label));
             }
         }
-        let (width, height) = (RIGHT - LEFT, self.bottom - self.top);
-        svg.push_str(&format!(
-            "<rect class=\"frame\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>\n",
-            self.top
-        ));
-        svg.push_str(&text(LEFT + 8.0, self.top + 16.0, "quiet halo", "start", y_label));
-        if let Some(x_label) = x_label {
-            svg.push_str(&text((LEFT + RIGHT) / 2.0, self.bottom + 36.0, "quiet", "middle", x_label));
-        }
-        svg
+        marks
+    }
+
+    /// The line around the panel.
+    pub(super) fn edge(&self) -> Mark {
+        rectangle((LEFT, self.top), (RIGHT, self.bottom), None, Some(Pen::hair(Ink::Edge)))
+    }
+
+    /// What is shown, in the upper left corner of the panel.
+    pub(super) fn label(&self, words: &str) -> Mark {
+        text(LEFT + 8.0, self.top + 16.0, Lettering::Halo, Anchor::Start, words)
+    }
+
+    /// The name of the x axis under its numbers.
+    pub(super) fn x_label(&self, words: &str) -> Mark {
+        text((LEFT + RIGHT) / 2.0, self.bottom + 36.0, Lettering::Quiet, Anchor::Middle, words)
     }
 
     /// A straight line between two points.
-    pub(super) fn segment(&self, class: &str, from: (f64, f64), to: (f64, f64)) -> String {
-        match (self.place(from), self.place(to)) {
-            (Some((x1, y1)), Some((x2, y2))) => {
-                format!("<path class=\"{class}\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>\n")
-            }
-            _ => String::new(),
-        }
+    pub(super) fn segment(&self, pen: Pen, from: (f64, f64), to: (f64, f64)) -> Option<Mark> {
+        Some(line(vec![self.place(from)?, self.place(to)?], pen))
     }
 
     /// A curve through the points, broken where a value is undefined; a point alone becomes a dot.
-    pub(super) fn line(&self, class: &str, points: impl Iterator<Item = (f64, f64)>) -> String {
+    pub(super) fn line(&self, pen: Pen, points: impl Iterator<Item = (f64, f64)>) -> Vec<Mark> {
         let placed: Vec<Option<(f64, f64)>> = points.map(|point| self.place(point)).collect();
-        let mut svg = String::new();
+        let mut marks = Vec::new();
         for piece in placed.split(Option::is_none) {
             let piece: Vec<(f64, f64)> = piece.iter().copied().flatten().collect();
             match piece.as_slice() {
                 [] => {}
-                [(x, y)] => svg.push_str(&format!(
-                    "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>\n",
-                    class.replace("line ", "")
-                )),
-                _ => svg.push_str(&format!("<path class=\"{class}\" d=\"{}\"/>\n", path(&piece))),
+                [centre] => marks.push(Mark::Circle { centre: *centre, radius: 3.0, fill: pen.ink, pen: None }),
+                _ => marks.push(line(piece, pen)),
             }
         }
-        svg
+        marks
     }
 
     /// A filled outline.
-    pub(super) fn area(&self, class: &str, points: impl Iterator<Item = (f64, f64)>) -> String {
-        let placed: Vec<(f64, f64)> = points.filter_map(|point| self.place(point)).collect();
-        format!("<path class=\"{class}\" d=\"{}Z\"/>\n", path(&placed))
+    pub(super) fn area(&self, ink: Ink, opacity: f64, points: impl Iterator<Item = (f64, f64)>) -> Mark {
+        let points = points.filter_map(|point| self.place(point)).collect();
+        Mark::Path { points, closed: true, fill: Some((ink, opacity)), pen: None }
     }
 
-    /// A mark.
-    pub(super) fn dot(&self, class: &str, radius: f64, point: (f64, f64)) -> String {
-        self.place(point)
-            .map(|(x, y)| format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>\n"))
-            .unwrap_or_default()
+    /// A filled mark.
+    pub(super) fn dot(&self, ink: Ink, point: (f64, f64)) -> Option<Mark> {
+        Some(Mark::Circle { centre: self.place(point)?, radius: 4.5, fill: ink, pen: None })
+    }
+
+    /// A hollow mark: a value of the paper.
+    pub(super) fn ring(&self, ink: Ink, point: (f64, f64)) -> Option<Mark> {
+        Some(ring(ink, self.place(point)?))
     }
 }
 
-/// The `d` of a path through the points, to a tenth of a unit.
-fn path(points: &[(f64, f64)]) -> String {
-    let corner = |(k, (x, y)): (usize, &(f64, f64))| format!("{}{x:.1} {y:.1}", if k == 0 { "M" } else { "L" });
-    points.iter().enumerate().map(corner).collect()
-}
-
-/// One line of text.
-pub(super) fn text(x: f64, y: f64, class: &str, anchor: &str, words: &str) -> String {
-    format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n", escape(words))
+fn ring(ink: Ink, centre: (f64, f64)) -> Mark {
+    Mark::Circle { centre, radius: 4.0, fill: Ink::Ground, pen: Some(Pen { ink, width: 1.8, dash: &[] }) }
 }
 
 /// Title at the left, result at the right.
-pub(super) fn heading(title: &str, result: &str) -> String {
+pub(super) fn heading(title: &str, result: &str) -> Vec<Mark> {
     let result = result.replace("   ", "\u{2003}");
-    text(LEFT, 20.0, "head", "start", title) + &text(RIGHT, 20.0, "", "end", &result)
+    vec![
+        text(LEFT, 20.0, Lettering::Head, Anchor::Start, title),
+        text(RIGHT, 20.0, Lettering::Plain, Anchor::End, &result),
+    ]
+}
+
+/// What a legend shows beside a name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Key {
+    Line(Pen),
+    /// A hollow mark.
+    Ring(Ink),
 }
 
 /// The legend under the heading: a piece of each curve and its name.
-pub(super) fn legend_row(entries: &[(&str, &str)]) -> String {
-    let mut svg = String::new();
+pub(super) fn legend_row(entries: &[(Key, &str)]) -> Vec<Mark> {
+    let mut marks = Vec::new();
     let mut x = LEFT;
-    for (class, name) in entries {
-        if class.starts_with("paper") {
-            svg.push_str(&format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"41\" r=\"4\"/>\n", x + 9.0));
-        } else {
-            svg.push_str(&format!("<path class=\"{class}\" d=\"M{x:.1} 41h18\"/>\n"));
-        }
-        svg.push_str(&text(x + 23.0, 45.5, "", "start", name));
+    for (key, name) in entries {
+        marks.push(match key {
+            Key::Line(pen) => line(vec![(x, 41.0), (x + 18.0, 41.0)], *pen),
+            Key::Ring(ink) => ring(*ink, (x + 9.0, 41.0)),
+        });
+        marks.push(text(x + 23.0, 45.5, Lettering::Plain, Anchor::Start, name));
         x += 23.0 + 7.2 * name.chars().count() as f64 + 14.0;
     }
-    svg
+    marks
+}
+
+/// A finished figure; labels with a rim come last, so that no curve runs through them.
+pub(super) fn drawing(description: &str, marks: Vec<Mark>) -> Drawing {
+    let is_label = |mark: &Mark| matches!(mark, Mark::Text { lettering: Lettering::Halo, .. });
+    let (labels, mut marks): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(is_label);
+    marks.extend(labels);
+    Drawing { description: description.replace("   ", " "), marks }
 }
 
 /// At most `most` characters, with an ellipsis for the rest.
@@ -213,22 +240,6 @@ pub(super) fn short(words: &str, most: usize) -> String {
     } else {
         words.chars().take(most.saturating_sub(1)).chain(['…']).collect()
     }
-}
-
-/// The SVG element around a body.
-pub(super) fn figure(description: &str, body: &str, style: Style) -> String {
-    let (head, ground) = match style {
-        Style::Inline => (String::new(), String::new()),
-        Style::Standalone => (
-            format!("<style>\n{PLOT_CSS}</style>\n"),
-            format!("<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"),
-        ),
-    };
-    let description = escape(&description.replace("   ", " "));
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{description}\">\n\
-         {head}{ground}{body}</svg>\n"
-    )
 }
 
 #[cfg(test)]
@@ -260,7 +271,7 @@ mod tests {
         let panel =
             Panel { top: 0.0, bottom: 100.0, x: Range { low: 0.0, high: 4.0 }, y: Range { low: 0.0, high: 1.0 } };
         let points = [(0.0, 0.1), (1.0, 0.2), (2.0, f64::NAN), (3.0, 0.4)];
-        let svg = panel.line("line recall", points.into_iter());
-        assert_eq!((svg.matches("<path").count(), svg.matches("<circle").count()), (1, 1), "{svg}");
+        let marks = panel.line(Pen::bold(Ink::Blue), points.into_iter());
+        assert!(matches!(marks.as_slice(), [Mark::Path { .. }, Mark::Circle { .. }]), "{marks:?}");
     }
 }

@@ -33,6 +33,11 @@ pub struct HeldOutRow {
     pub average_precision_interval: (f64, f64),
     /// First row's average precision minus this row's, and the interval of the paired difference; `None` in the first row.
     pub difference: Option<(f64, (f64, f64))>,
+    /// Average precision of a ridge regression on the labels of the other half: what the features hold, whether or not the
+    /// forest uses it. NaN for a single number.
+    pub with_labels: f64,
+    /// Its interval.
+    pub with_labels_interval: (f64, f64),
     /// What each half chose for the other, in words.
     pub choices: String,
 }
@@ -48,8 +53,11 @@ impl HeldOutRow {
         }
     }
 
-    fn cells(&self) -> [String; 8] {
-        let with_interval = |value: f64, interval| format!("{} ({})", percent(value), percent_interval(interval));
+    fn cells(&self) -> [String; 9] {
+        let with_interval = |value: f64, interval| match value.is_finite() {
+            true => format!("{} ({})", percent(value), percent_interval(interval)),
+            false => percent(value),
+        };
         [
             self.name.clone(),
             with_interval(self.recall, self.recall_interval),
@@ -59,11 +67,12 @@ impl HeldOutRow {
             with_interval(self.average_precision, self.average_precision_interval),
             self.difference.map_or(String::new(), |(value, interval)| with_interval(value, interval)),
             self.verdict().to_owned(),
+            with_interval(self.with_labels, self.with_labels_interval),
         ]
     }
 }
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "features",
     "R %",
     "P %",
@@ -72,22 +81,24 @@ const COLUMNS: [&str; 8] = [
     "AP %",
     "learned − this, AP points",
     "",
+    "AP with labels %",
 ];
 
 /// What the columns mean.
 pub(super) const LEGEND: &str = "Ranking, forest and threshold are chosen on one half of the sky and judged on the other, both ways round; frames that \
      share a pixel with the judged half are left out of the choice. AP: average precision of the peculiar frames among the peculiar and the complex \
-     ones (chance is their share). In brackets 95 % intervals, bootstrapped over objects; differences are paired.";
+     ones (chance is their share). In brackets 95 % intervals, bootstrapped over objects; differences are paired. With labels: a ridge regression trained on the labels of the other half, \
+     which says what the features hold whether or not a forest uses it.";
 
 /// The table for a terminal; empty without rows.
 pub fn held_out_text(rows: &[HeldOutRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let body: Vec<[String; 8]> =
+    let body: Vec<[String; 9]> =
         std::iter::once(COLUMNS.map(String::from)).chain(rows.iter().map(HeldOutRow::cells)).collect();
     let width = |column: usize| body.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..8).map(width).collect();
+    let widths: Vec<usize> = (0..9).map(width).collect();
     let mut text = String::from("On held-out sky, beside the baselines\n\n");
     for row in &body {
         let cells = row.iter().enumerate().map(|(column, cell)| {
@@ -104,13 +115,13 @@ pub fn held_out_text(rows: &[HeldOutRow]) -> String {
 pub fn held_out_csv(rows: &[HeldOutRow]) -> String {
     let mut text = String::from(
         "features,threshold,recall,recall_low,recall_high,precision,precision_low,precision_high,contamination_ordinary,selected,peculiar,complex,ordinary,\
-         average_precision,average_precision_low,average_precision_high,difference,difference_low,difference_high,verdict,choices\n",
+         average_precision,average_precision_low,average_precision_high,with_labels,with_labels_low,with_labels_high,difference,difference_low,difference_high,verdict,choices\n",
     );
+    // An undefined number is an empty field, as in `table4.csv`.
+    let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
     for row in rows {
         let (difference, (low, high)) = row.difference.unwrap_or((f64::NAN, (f64::NAN, f64::NAN)));
-        text.push_str(&format!(
-            "\"{}\",{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{difference},{low},{high},{},\"{}\"\n",
-            row.name.replace('"', "\"\""),
+        let selection = [
             row.threshold,
             row.recall,
             row.recall_interval.0,
@@ -119,16 +130,26 @@ pub fn held_out_csv(rows: &[HeldOutRow]) -> String {
             row.precision_interval.0,
             row.precision_interval.1,
             row.contamination_ordinary,
-            row.selected,
-            row.peculiar,
-            row.complex,
-            row.ordinary,
+        ];
+        let precision = [
             row.average_precision,
             row.average_precision_interval.0,
             row.average_precision_interval.1,
-            row.verdict(),
-            row.choices.replace('"', "\"\""),
-        ));
+            row.with_labels,
+            row.with_labels_interval.0,
+            row.with_labels_interval.1,
+            difference,
+            low,
+            high,
+        ];
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let mut fields = vec![quoted(&row.name)];
+        fields.extend(selection.map(number));
+        fields.extend([row.selected, row.peculiar, row.complex, row.ordinary].map(|count| count.to_string()));
+        fields.extend(precision.map(number));
+        fields.extend([row.verdict().to_owned(), quoted(&row.choices)]);
+        text.push_str(&fields.join(","));
+        text.push('\n');
     }
     text
 }
@@ -138,12 +159,16 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    const HEAD: [&str; 7] = ["features", "R %", "P %", "C<sub>ordinary</sub> %", "AP %", "learned − this", ""];
+    const HEAD: [&str; 8] =
+        ["features", "R %", "P %", "C<sub>ordinary</sub> %", "AP %", "learned − this", "", "AP with labels %"];
     let head: String = HEAD.iter().map(|column| format!("<th>{column}</th>")).collect();
     let mut html = format!(
-        "<h2>On held-out sky, beside the baselines</h2>\n<div class=\"scroll\"><table class=\"table4\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        "<h2>On held-out sky, beside the baselines</h2>\n<div class=\"scroll\"><table class=\"table4 plain\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
     );
-    let small = |value: f64, interval| format!("{}<small>{}</small>", percent(value), percent_interval(interval));
+    let small = |value: f64, interval| match value.is_finite() {
+        true => format!("{}<small>{}</small>", percent(value), percent_interval(interval)),
+        false => percent(value),
+    };
     for (place, row) in rows.iter().enumerate() {
         let cells = [
             small(row.recall, row.recall_interval),
@@ -152,6 +177,7 @@ pub(super) fn held_out_section(rows: &[HeldOutRow]) -> String {
             small(row.average_precision, row.average_precision_interval),
             row.difference.map_or(String::new(), |(value, interval)| small(value, interval)),
             row.verdict().to_owned(),
+            small(row.with_labels, row.with_labels_interval),
         ];
         let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
         let counts = format!("{} = {} + {} + {}", row.selected, row.peculiar, row.complex, row.ordinary);
@@ -185,6 +211,8 @@ mod tests {
             contamination_ordinary: 0.1,
             average_precision: 0.45,
             average_precision_interval: (0.35, 0.55),
+            with_labels: 0.5,
+            with_labels_interval: (0.4, 0.6),
             difference,
             choices: "15 features, 256 rows a tree; <b>".into(),
         }
@@ -206,8 +234,9 @@ mod tests {
             text.contains("SimCLR") && text.contains("10.0 (2–20)") && text.contains("learned is better"),
             "{text}"
         );
+        assert!(text.contains("50.0 (40–60)") && html.contains("50.0<small>40–60</small>"), "{text}");
         assert_eq!(csv.lines().count(), 3);
-        assert!(csv.lines().all(|line| line.matches(',').count() >= 20), "{csv}");
+        assert!(csv.lines().all(|line| line.matches(',').count() >= 20) && !csv.contains("NaN"), "{csv}");
         assert!(html.contains("gzip &lt;&amp;&gt;") && !html.contains("<b>"), "{html}");
         assert!(held_out_text(&[]).is_empty() && held_out_section(&[]).is_empty());
     }

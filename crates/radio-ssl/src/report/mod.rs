@@ -5,8 +5,8 @@
 //! the same bytes; the only times in the output are those the caller wrote into [`Table4Report::provenance`].
 //!
 //! Reading order: the structs below (what a report holds), [`from_metrics`] (how they are filled), [`table`] (Table 4
-//! as text, Markdown and CSV), [`curve`] (loss and threshold scans as SVG), [`sky_tile`] and [`contact_sheet`]
-//! (frames as PNG), [`page`] (the one self-contained HTML page).
+//! as text, Markdown and CSV), [`curve`], [`score_figures`] and [`ranking`] (the figures; each is one [`Drawing`], written as SVG
+//! and as PNG), [`sky_tile`] and [`contact_sheet`] (frames as PNG), [`page`] (the one self-contained HTML page).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,24 +14,33 @@ use std::path::{Path, PathBuf};
 use atomic_file::write_atomically;
 use ndarray::Array2;
 
+use table::has_rows;
+
 mod axes;
 pub mod contact_sheet;
 pub mod curve;
+pub mod drawing;
 pub mod error;
 pub mod from_metrics;
 mod glyphs;
 pub mod held_out_table;
 pub mod page;
+pub mod ranking;
+mod raster;
+pub mod score_figures;
 pub mod sky_position;
 pub mod sky_tile;
+mod svg;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use axes::Style;
+pub use drawing::Drawing;
 pub use error::ReportError;
 pub use from_metrics::published_table4;
 pub use held_out_table::{HeldOutRow, held_out_text};
+pub use ranking::RankingSummary;
+pub use svg::Style;
 pub use table::table4_text;
 
 /// The note every report on a simulated sky carries.
@@ -52,10 +61,14 @@ pub struct Table4Report {
     pub rows: Vec<Table4Row>,
     /// The paper's rows, shown under the row of the same `features` ([`published_table4`]).
     pub published: Vec<Table4Row>,
-    /// Rows of simpler scores (pixel complexity, rms, …), shown below.
-    pub baselines: Vec<Table4Row>,
     /// Learned features and baselines judged on held-out sky; the first row is compared with each of the others.
     pub held_out: Vec<HeldOutRow>,
+    /// Which features matter, and how well the model behind the ranking does.
+    pub ranking: Option<RankingSummary>,
+    /// Scores of all frames from the set shown in the figures by group.
+    pub scored: Option<ScoredFrames>,
+    /// What was looked at before training, and what came of it.
+    pub checks: Vec<FrameCheck>,
     /// Pre-training loss, one point per step or per epoch, in order.
     pub losses: Vec<LossPoint>,
     /// Loss of an encoder that tells no cutouts apart, ln(2N − 1) nats for a batch of N cutouts; drawn as a line.
@@ -105,6 +118,50 @@ pub struct Table4Row {
     pub ordinary: usize,
     /// The forest behind the score in a few words, e.g. `200 trees, 256 rows`.
     pub forest: String,
+}
+
+/// Anomaly scores of all frames, for the figures by group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScoredFrames {
+    /// Name of the feature set, as in [`Table4Row::features`].
+    pub features: String,
+    /// The threshold of its row; `None` without labels.
+    pub threshold: Option<f64>,
+    /// Score and group of every frame.
+    pub scores: Vec<(f64, FrameGroup)>,
+}
+
+/// One line of the check of the frames before training.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameCheck {
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// What was done about it.
+    pub verdict: CheckVerdict,
+}
+
+/// What a check led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckVerdict {
+    /// Nothing to do.
+    Good,
+    /// These frames are not used.
+    LeftOut,
+    /// Used, but the reader should know.
+    Look,
+}
+
+impl CheckVerdict {
+    /// The verdict in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            CheckVerdict::Good => "ok",
+            CheckVerdict::LeftOut => "left out",
+            CheckVerdict::Look => "look",
+        }
+    }
 }
 
 /// One point of the pre-training loss.
@@ -237,12 +294,22 @@ pub struct ReportPaths {
     pub markdown: Option<PathBuf>,
     /// `held-out.csv`.
     pub held_out: Option<PathBuf>,
-    /// `loss.svg`.
-    pub loss: Option<PathBuf>,
-    /// `scan-<features>.svg`, one for each scan.
-    pub scans: Vec<PathBuf>,
+    /// Each figure as `.svg` and `.png`, in the order of the page.
+    pub figures: Vec<PathBuf>,
     /// `gallery.png`, `gallery-2.png`, …, one for each gallery that has frames.
     pub galleries: Vec<PathBuf>,
+}
+
+/// All tables for a terminal: Table 4, the ranking, the held-out comparison, where the numbers come from.
+pub fn report_text(report: &Table4Report) -> String {
+    let mut parts = vec![table4_text(report)];
+    if has_rows(report) {
+        parts.extend(report.ranking.as_ref().map(ranking::ranking_text));
+        parts.push(held_out_text(&report.held_out));
+        parts.push(table::provenance_text(&report.provenance));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
 }
 
 /// Writes the report into `folder`, which is made if it does not exist. Each file appears complete or not at all.
@@ -258,8 +325,8 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
         Ok(path)
     };
     let mut paths = ReportPaths::default();
-    if table::has_table(report) {
-        let text = table4_text(report) + "\n" + &held_out_text(&report.held_out);
+    if has_rows(report) {
+        let text = report_text(report);
         paths.text = Some(write("table4.txt", text.as_bytes())?);
         paths.csv = Some(write("table4.csv", table::table4_csv(report).as_bytes())?);
         paths.markdown = Some(write("table4.md", table::table4_markdown(report).as_bytes())?);
@@ -267,13 +334,9 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
     if !report.held_out.is_empty() {
         paths.held_out = Some(write("held-out.csv", held_out_table::held_out_csv(&report.held_out).as_bytes())?);
     }
-    if let Some(svg) = curve::loss_svg(report, Style::Standalone) {
-        paths.loss = Some(write("loss.svg", svg.as_bytes())?);
-    }
-    for (scan_idx, scan) in report.scans.iter().enumerate() {
-        if let Some(svg) = curve::scan_svg(report, scan, Style::Standalone) {
-            paths.scans.push(write(&scan_file_name(report, scan_idx), svg.as_bytes())?);
-        }
+    for (name, drawing) in figures(report) {
+        paths.figures.push(write(&format!("{name}.svg"), svg::svg(&drawing, Style::Standalone).as_bytes())?);
+        paths.figures.push(write(&format!("{name}.png"), &sky_tile::encode_png(&raster::picture(&drawing))?)?);
     }
     for gallery in &report.galleries {
         let name = match paths.galleries.len() {
@@ -288,14 +351,32 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
     Ok(paths)
 }
 
-/// `scan-top5.svg`; characters that a file name should not hold become `-`, and a name that occurs twice gets its
-/// number.
-fn scan_file_name(report: &Table4Report, scan_idx: usize) -> String {
+/// Every figure that has something to show, with the stem of its file name.
+fn figures(report: &Table4Report) -> Vec<(String, Drawing)> {
+    let scored = report.scored.as_ref();
+    let named = |name: &str, drawing: Option<Drawing>| drawing.map(|drawing| (name.to_owned(), drawing));
+    let single = [
+        named("fig12-left", score_figures::recall_precision_figure(report)),
+        named("fig12-right", scored.and_then(score_figures::selection_figure)),
+        named("scores-by-group", scored.and_then(score_figures::distribution_figure)),
+        named("feature-importance", report.ranking.as_ref().and_then(ranking::importance_figure)),
+        named("loss", curve::loss_figure(report)),
+    ];
+    let scans = report
+        .scans
+        .iter()
+        .enumerate()
+        .filter_map(|(scan_idx, scan)| Some((scan_stem(report, scan_idx), curve::scan_figure(report, scan)?)));
+    single.into_iter().flatten().chain(scans).collect()
+}
+
+/// `scan-top5`; characters that a file name should not hold become `-`, and a name that occurs twice gets its number.
+fn scan_stem(report: &Table4Report, scan_idx: usize) -> String {
     let stem = |scan: &ThresholdScan| -> String {
         let kept = scan.features.chars().take(40);
         kept.map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' }).collect()
     };
     let name = stem(&report.scans[scan_idx]);
     let taken = report.scans[..scan_idx].iter().any(|earlier| stem(earlier) == name);
-    if taken || name.is_empty() { format!("scan-{name}-{}.svg", scan_idx + 1) } else { format!("scan-{name}.svg") }
+    if taken || name.is_empty() { format!("scan-{name}-{}", scan_idx + 1) } else { format!("scan-{name}") }
 }

@@ -2,13 +2,19 @@
 //!
 //! It can be mailed, put on a slide, printed, or read on a phone; colours follow the reader's light or dark setting.
 
-use super::axes::{PLOT_CSS, Style, short};
-use super::curve::{loss_svg, scan_svg};
+use super::axes::short;
+use super::curve::{loss_figure, scan_figure};
+use super::drawing::Drawing;
 use super::held_out_table::held_out_section;
+use super::ranking::{importance_figure, ranking_table};
+use super::score_figures::{distribution_figure, recall_precision_figure, selection_figure};
 use super::sky_position::sexagesimal;
 use super::sky_tile::{encode_png, sky_tile};
-use super::table::{LEGEND, RowOrigin, counts, has_table, interleaved, percent, percent_interval, three_digits};
-use super::{BeamShape, FrameGroup, Gallery, GalleryFrame, ReportError, Table4Report, Table4Row};
+use super::svg::{Style, plot_css, svg};
+use super::table::{LEGEND, RowOrigin, counts, has_rows, interleaved, percent, percent_interval, three_digits};
+use super::{
+    BeamShape, CheckVerdict, FrameCheck, FrameGroup, Gallery, GalleryFrame, ReportError, Table4Report, Table4Row,
+};
 
 /// Frames of one gallery on the page; the rest stays in the score table.
 const MOST_FRAMES: usize = 96;
@@ -25,28 +31,37 @@ pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
     let title = escape(&report.title);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{}{PLOT_CSS}</style>\n</head>\n<body>\n<main>\n",
-        include_str!("page.css")
+         <title>{title}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n<main>\n",
+        include_str!("page.css"),
+        plot_css()
     );
     page.push_str(&header(report));
     page.push_str(&aside(&report.notes));
     if !report.survey_summary.is_empty() {
         page.push_str(&format!("<h2>What was run</h2>\n{}", facts(&report.survey_summary)));
     }
-    if has_table(report) {
+    if has_rows(report) {
         page.push_str(&format!("<h2>Table 4</h2>\n{}", table(report)));
     }
+    page.push_str(&score_section(report));
     page.push_str(&held_out_section(&report.held_out));
+    if let Some(ranking) = &report.ranking {
+        page.push_str("<h2>Feature ranking</h2>\n<p>Boosted trees of depth 2, trained with labels on the finished features, say which of them matter; the \
+             leading ones make the feature sets of Table 4.</p>\n");
+        page.push_str(&plots(importance_figure(ranking), true));
+        page.push_str(&ranking_table(ranking));
+    }
     for gallery in &report.galleries {
         page.push_str(&gallery_section(gallery)?);
     }
     page.push_str(&scans(report));
-    if let Some(svg) = loss_svg(report, Style::Inline) {
+    if let Some(loss) = loss_figure(report) {
         page.push_str(
             "<h2>Pre-training</h2>\n<p>Contrastive loss of the encoder; no label is read in this stage.</p>\n",
         );
-        page.push_str(&format!("<div class=\"plots single\"><figure>{svg}</figure></div>\n"));
+        page.push_str(&plots([loss], true));
     }
+    page.push_str(&checks(&report.checks));
     if !report.left_out.is_empty() {
         page.push_str("<h2>Left out</h2>\n<ul>\n");
         report.left_out.iter().for_each(|line| page.push_str(&format!("<li>{}</li>\n", escape(line))));
@@ -80,7 +95,7 @@ pub fn escape(text: &str) -> String {
 
 /// Headline and verdict.
 fn header(report: &Table4Report) -> String {
-    let kind = if has_table(report) { "Anomaly search, Table 4" } else { "Anomaly search, ranking without labels" };
+    let kind = if has_rows(report) { "Anomaly search, Table 4" } else { "Anomaly search, ranking without labels" };
     let mut html =
         format!("<header>\n<p class=\"eyebrow\">radio-ssl · {kind}</p>\n<h1>{}</h1>\n", escape(&report.title));
     for (line_idx, line) in report.verdict_lines.iter().enumerate() {
@@ -125,7 +140,6 @@ fn table_row(origin: RowOrigin, row: &Table4Row) -> String {
     let class = match origin {
         RowOrigin::Run => "run",
         RowOrigin::Paper => "paper",
-        RowOrigin::Baseline => "baseline",
     };
     let with_interval = |fraction: f64, interval: Option<(f64, f64)>| match interval {
         Some(interval) => format!("{}<small>{}</small>", percent(fraction), percent_interval(interval)),
@@ -150,20 +164,64 @@ fn table_row(origin: RowOrigin, row: &Table4Row) -> String {
     )
 }
 
+/// Figures side by side; one alone is kept from filling the page.
+fn plots(drawings: impl IntoIterator<Item = Drawing>, single: bool) -> String {
+    let figures: String =
+        drawings.into_iter().map(|drawing| format!("<figure>{}</figure>\n", svg(&drawing, Style::Inline))).collect();
+    match figures.is_empty() {
+        true => String::new(),
+        false => format!("<div class=\"plots{}\">\n{figures}</div>\n", if single { " single" } else { "" }),
+    }
+}
+
 /// The threshold scans that have something to show.
 fn scans(report: &Table4Report) -> String {
-    let figures: String = report
-        .scans
-        .iter()
-        .filter_map(|scan| scan_svg(report, scan, Style::Inline))
-        .map(|svg| format!("<figure>{svg}</figure>\n"))
-        .collect();
+    let figures = plots(report.scans.iter().filter_map(|scan| scan_figure(report, scan)), false);
     if figures.is_empty() {
-        return String::new();
+        return figures;
     }
     format!(
         "<h2>Threshold scans</h2>\n<p>Recall and precision of the labelled frames against the threshold; the dashed line is the row of Table 4, \
-         hollow marks are the paper's row.</p>\n<div class=\"plots\">\n{figures}</div>\n"
+         hollow marks are the paper's row.</p>\n{figures}"
+    )
+}
+
+/// After the paper's Fig. 12, and the distribution behind it.
+fn score_section(report: &Table4Report) -> String {
+    let scored = report.scored.as_ref();
+    let figures =
+        [recall_precision_figure(report), scored.and_then(selection_figure), scored.and_then(distribution_figure)];
+    let figures = plots(figures.into_iter().flatten(), false);
+    if figures.is_empty() {
+        return figures;
+    }
+    let words = match has_rows(report) {
+        true => {
+            "After the paper's Fig. 12: left, recall and precision of all feature sets (filled marks: the rows of Table 4; hollow ones: the paper's); right, what the \
+             selected frames are, unlabelled ones among them. Below, the score of each group, scaled to its own peak, with its median. Dashed: the threshold of Table 4."
+        }
+        false => "Distribution of the score, with its median.",
+    };
+    format!("<h2>The anomaly score</h2>\n<p>{words}</p>\n{figures}")
+}
+
+/// What was looked at before training.
+fn checks(checks: &[FrameCheck]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let row = |check: &FrameCheck| {
+        let class = match check.verdict {
+            CheckVerdict::Good => "good",
+            CheckVerdict::LeftOut | CheckVerdict::Look => "look",
+        };
+        let (what, found, verdict) = (escape(&check.what), escape(&check.found), check.verdict.name());
+        format!("<tr class=\"{class}\"><td>{what}</td><td>{found}</td><td>{verdict}</td></tr>\n")
+    };
+    let rows: String = checks.iter().map(row).collect();
+    format!(
+        "<h2>Frames checked before training</h2>\n<p>Every frame was looked at once, and the mosaics were compared with each other.</p>\n\
+         <table class=\"checks\">\n{rows}</table>\n"
     )
 }
 

@@ -11,8 +11,6 @@ pub enum RowOrigin {
     Run,
     /// The published table.
     Paper,
-    /// A simpler score of this run.
-    Baseline,
 }
 
 impl RowOrigin {
@@ -21,18 +19,17 @@ impl RowOrigin {
         match self {
             RowOrigin::Run => "this run",
             RowOrigin::Paper => "paper",
-            RowOrigin::Baseline => "baseline",
         }
     }
 }
 
 /// Whether there is anything to tabulate. The published rows alone are no result.
-pub(super) fn has_table(report: &Table4Report) -> bool {
-    !report.rows.is_empty() || !report.baselines.is_empty()
+pub(super) fn has_rows(report: &Table4Report) -> bool {
+    !report.rows.is_empty()
 }
 
 /// The rows in the order in which every form of the table shows them: each of ours with the paper's row of the same
-/// features under it, the paper's rows that we have no match for, the baselines.
+/// features under it, then the paper's rows that we have no match for.
 pub fn interleaved(report: &Table4Report) -> Vec<(RowOrigin, &Table4Row)> {
     let mut shown = Vec::new();
     for row in &report.rows {
@@ -41,13 +38,16 @@ pub fn interleaved(report: &Table4Report) -> Vec<(RowOrigin, &Table4Row)> {
     }
     let unmatched = report.published.iter().filter(|p| report.rows.iter().all(|row| row.features != p.features));
     shown.extend(unmatched.map(|p| (RowOrigin::Paper, p)));
-    shown.extend(report.baselines.iter().map(|row| (RowOrigin::Baseline, row)));
     shown
 }
 
 /// A fraction as a percentage with one digit, `–` if undefined.
 pub fn percent(fraction: f64) -> String {
-    if fraction.is_finite() { format!("{:.1}", 100.0 * fraction) } else { "–".to_string() }
+    match 100.0 * fraction {
+        percent if !percent.is_finite() => "–".to_string(),
+        percent if percent <= -0.05 => format!("\u{2212}{:.1}", -percent),
+        percent => format!("{:.1}", percent.abs()),
+    }
 }
 
 /// A threshold or score with three digits, `–` if undefined.
@@ -55,12 +55,16 @@ pub fn three_digits(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}") } else { "–".to_string() }
 }
 
-/// An interval of a fraction in percent, `50–66`.
+/// An interval of a fraction in percent, `50–66` or `−3 to 5`.
 pub fn percent_interval(interval: (f64, f64)) -> String {
-    let end = |fraction: f64| {
-        if fraction.is_finite() { format!("{:.0}", 100.0 * fraction) } else { "?".to_string() }
+    let end = |fraction: f64| match 100.0 * fraction {
+        percent if !percent.is_finite() => "?".to_string(),
+        percent if percent.round() < 0.0 => format!("\u{2212}{:.0}", percent.abs()),
+        percent => format!("{:.0}", percent.abs()),
     };
-    format!("{}–{}", end(interval.0), end(interval.1))
+    // A minus sign beside a dash would be misread.
+    let between = if interval.0.min(interval.1) < 0.0 { " to " } else { "–" };
+    format!("{}{between}{}", end(interval.0), end(interval.1))
 }
 
 /// Heads of the columns of [`cells`].
@@ -102,13 +106,14 @@ pub(super) fn counts(row: &Table4Row) -> String {
 
 /// What the columns mean, under every form of the table.
 pub(super) const LEGEND: &str = "t: threshold where recall and precision meet. R: share of all peculiar frames above t. P: share of peculiar among the selected. \
-     C: contamination by complex and by ordinary frames. Labelled frames only; in brackets 95 % intervals where they were estimated. \
+     C: contamination by complex and by ordinary frames. Labelled frames only. In brackets 95 % intervals at that t, bootstrapped over objects (overlapping peculiar frames are one, \
+     the others go by blocks of sky); they do not include the choice of t and forest. \
      Paper: Riggi et al. 2024, Table 4.";
 
 /// Table 4 for a terminal: aligned columns, our row and under it the paper's row. Empty if there is nothing to
 /// tabulate.
 pub fn table4_text(report: &Table4Report) -> String {
-    if !has_table(report) {
+    if !has_rows(report) {
         return String::new();
     }
     let body: Vec<[String; 9]> = interleaved(report).into_iter().map(|(origin, row)| cells(origin, row)).collect();
@@ -132,15 +137,12 @@ pub fn table4_text(report: &Table4Report) -> String {
     let rule = format!("{}\n", "─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
     let mut text = format!("{}\n\n{}{rule}", report.title, line(&head));
     let mut previous = None;
-    for ((origin, row), cells) in interleaved(report).into_iter().zip(&body) {
-        if previous.is_some_and(|before: (RowOrigin, &str)| {
-            before.1 != row.features && origin != RowOrigin::Baseline
-                || (before.0 != origin && origin == RowOrigin::Baseline)
-        }) {
+    for ((_, row), cells) in interleaved(report).into_iter().zip(&body) {
+        if previous.is_some_and(|before: &str| before != row.features) {
             text.push('\n');
         }
         text.push_str(&line(cells));
-        previous = Some((origin, row.features.as_str()));
+        previous = Some(row.features.as_str());
     }
     text.push_str(&rule);
     text.push_str(&wrapped(LEGEND, rule.chars().count()));
@@ -148,6 +150,12 @@ pub fn table4_text(report: &Table4Report) -> String {
         text.push_str(&wrapped(&format!("* {note}"), rule.chars().count()));
     }
     text
+}
+
+/// Where the numbers come from, for the end of a text.
+pub(super) fn provenance_text(provenance: &[(String, String)]) -> String {
+    let width = provenance.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    provenance.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
 /// Breaks a sentence between words so that no line is longer than `width`, a longer word excepted.
@@ -171,7 +179,7 @@ fn wrapped(sentence: &str, width: usize) -> String {
 
 /// Table 4 as a Markdown table with the legend and the notes under it. Empty if there is nothing to tabulate.
 pub fn table4_markdown(report: &Table4Report) -> String {
-    if !has_table(report) {
+    if !has_rows(report) {
         return String::new();
     }
     let escape = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
@@ -184,11 +192,22 @@ pub fn table4_markdown(report: &Table4Report) -> String {
         text.push_str(&line(&cells));
     }
     text.push_str(&format!("\n{LEGEND}\n"));
+    if let Some(ranking) = &report.ranking {
+        text.push_str(
+            "\n## Feature ranking\n\n| telling extended emission | this run, % | paper, % |\n|---|--:|--:|\n",
+        );
+        super::ranking::ranking_rows(ranking).iter().for_each(|row| text.push_str(&line(row)));
+    }
     for (heading, lines) in [("Left out", &report.left_out), ("Notes", &report.notes)] {
         if !lines.is_empty() {
             text.push_str(&format!("\n## {heading}\n\n"));
             lines.iter().for_each(|note| text.push_str(&format!("- {}\n", escape(note))));
         }
+    }
+    if !report.provenance.is_empty() {
+        text.push_str("\n## Provenance\n\n");
+        let lines = report.provenance.iter().map(|(name, value)| format!("- {}: {}\n", escape(name), escape(value)));
+        text.extend(lines);
     }
     text
 }
@@ -254,7 +273,6 @@ mod tests {
             "paper top10",
             "this run top15",
             "paper top15",
-            "baseline pixel complexity",
         ];
         assert_eq!(order, expected);
     }
@@ -274,11 +292,9 @@ mod tests {
     #[test]
     fn the_columns_of_the_text_are_aligned() {
         let text = table4_text(&example_report());
-        let rows: Vec<&str> = text
-            .lines()
-            .filter(|line| line.contains("this run") || line.contains("paper  ") || line.contains("baseline"))
-            .collect();
-        assert_eq!(rows.len(), 9, "{text}");
+        let rows: Vec<&str> =
+            text.lines().filter(|line| line.contains("this run") || line.contains("paper  ")).collect();
+        assert_eq!(rows.len(), 8, "{text}");
         // The three-digit threshold ends at the same column in every row.
         let ends: Vec<usize> = rows.iter().map(|row| row.split("0.").next().unwrap().chars().count()).collect();
         assert!(ends.iter().all(|end| *end == ends[0]), "{text}");
@@ -290,7 +306,6 @@ mod tests {
         let mut report = example_report();
         report.rows.truncate(1);
         report.published.clear();
-        report.baselines.clear();
         report.rows[0].precision = f64::NAN;
         report.rows[0].threshold = f64::INFINITY;
         report.rows[0].precision_interval = None;
@@ -307,12 +322,12 @@ mod tests {
     #[test]
     fn a_csv_reader_gets_every_row_and_awkward_names_back() {
         let mut report = example_report();
-        report.baselines[0].features = "a \"quoted\", name\nof two lines".to_string();
+        report.rows[3].features = "a \"quoted\", name\nof two lines".to_string();
         let csv = table4_csv(&report);
         let records: Vec<csv::StringRecord> =
             csv::Reader::from_reader(csv.as_bytes()).records().collect::<Result<_, _>>().unwrap();
-        assert_eq!(records.len(), 9);
-        assert_eq!(records[8].get(0).unwrap(), report.baselines[0].features);
+        assert_eq!(records.len(), 8);
+        assert_eq!(records[6].get(0).unwrap(), report.rows[3].features);
         assert_eq!(records[1].get(12).unwrap(), "398");
     }
 
@@ -321,10 +336,30 @@ mod tests {
         let mut report = example_report();
         report.rows[0].features = "top|2".to_string();
         let markdown = table4_markdown(&report);
-        let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
-        assert_eq!(rows.len(), 2 + 9);
+        let table = markdown.split("\n## ").next().unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), 2 + 8);
         for row in rows {
             assert_eq!(row.replace("\\|", "").matches('|').count(), 10, "{row}");
+        }
+    }
+
+    #[test]
+    fn intervals_with_negative_ends_are_no_dashes() {
+        assert_eq!([percent(-0.036), percent(-0.0001), percent(0.5)], ["−3.6", "0.0", "50.0"]);
+        assert_eq!(percent_interval((0.5, 0.66)), "50–66");
+        assert_eq!(percent_interval((-0.14, 0.13)), "−14 to 13");
+        assert_eq!(percent_interval((-0.3, -0.1)), "−30 to −10");
+        assert_eq!(percent_interval((-0.001, f64::NAN)), "0 to ?");
+    }
+
+    #[test]
+    fn text_and_markdown_say_where_the_numbers_come_from() {
+        let report = example_report();
+        for form in [crate::report::report_text(&report), table4_markdown(&report)] {
+            for wanted in ["code version", "0.1.0", "sha256:5f0c", "weighted F1"] {
+                assert!(form.contains(wanted), "{wanted}: {form}");
+            }
         }
     }
 

@@ -32,7 +32,7 @@ fn example_frame(rank: usize) -> Array2<f32> {
     })
 }
 
-/// A filled report: four rows, a baseline, curves, a gallery of 24 frames.
+/// A filled report: four rows, curves, scores, a ranking, checks, a gallery of 24 frames.
 pub(crate) fn example_report() -> Table4Report {
     let run = |features: &str, threshold: f64, recall: f64, peculiar: usize, complex: usize, ordinary: usize| {
         let selected = peculiar + complex + ordinary;
@@ -60,8 +60,6 @@ pub(crate) fn example_report() -> Table4Report {
         run("top10", 0.665, 0.596, 56, 34, 5),
         run("top15", 0.625, 0.574, 54, 33, 6),
     ];
-    let mut complexity = run("pixel complexity", 0.410, 0.330, 31, 40, 22);
-    complexity.forest = String::new();
     let scan = |features: &str, crossing: f64, level: f64| {
         let points = (0..=100).map(|k| {
             let threshold = 0.35 + 0.005 * f64::from(k);
@@ -105,7 +103,7 @@ pub(crate) fn example_report() -> Table4Report {
         title: "Peculiar radio sources without labels: a simulated EMU-like survey".to_string(),
         verdict_lines: vec![
             "With the five most important features, 61.9 % of the peculiar frames are found at a precision of 61.7 % (paper, real survey: 61.2 % and 63.0 %).".to_string(),
-            "91.5 % of the selected frames are peculiar or complex; the pixel-complexity baseline reaches 33.0 % recall.".to_string(),
+            "91.5 % of the selected frames are peculiar or complex.".to_string(),
         ],
         survey_summary: vec![
             pair("survey", "simulated, emu-pilot"),
@@ -117,8 +115,13 @@ pub(crate) fn example_report() -> Table4Report {
         ],
         rows,
         published: published_table4(),
-        baselines: vec![complexity],
         held_out: Vec::new(),
+        ranking: Some(example_ranking()),
+        scored: Some(ScoredFrames { features: "top5".to_string(), threshold: Some(0.69), scores: example_scores() }),
+        checks: vec![
+            FrameCheck { what: "blank pixels".to_string(), found: "17 frames with more than 30 %".to_string(), verdict: CheckVerdict::LeftOut },
+            FrameCheck { what: "beam".to_string(), found: "the same in all 3 mosaics".to_string(), verdict: CheckVerdict::Good },
+        ],
         losses: losses.collect(),
         chance_loss: Some(127f64.ln()),
         scans: vec![scan("top2", 0.645, 0.56), scan("top5", 0.69, 0.618), scan("top10", 0.665, 0.59), scan("top15", 0.625, 0.577)],
@@ -142,6 +145,34 @@ pub(crate) fn example_report() -> Table4Report {
     }
 }
 
+fn example_ranking() -> RankingSummary {
+    RankingSummary {
+        leading: (0..15).map(|k: usize| (37 * k % 512, 0.18 * (-0.2 * k as f64).exp())).collect(),
+        measure: "splits".to_string(),
+        features: 512,
+        top_k: vec![2, 5, 10, 15],
+        rounds: 64,
+        stopping_f1: 0.712,
+        unseen_f1: Some((0.68, (0.61, 0.74), 1180)),
+        published_f1: 0.753,
+    }
+}
+
+/// Scores of 600 frames, strange ones higher.
+fn example_scores() -> Vec<(f64, FrameGroup)> {
+    let groups = [
+        (FrameGroup::Peculiar, 60, 0.68),
+        (FrameGroup::Complex, 120, 0.58),
+        (FrameGroup::Ordinary, 220, 0.45),
+        (FrameGroup::Unlabelled, 200, 0.47),
+    ];
+    let score = |centre: f64, k: usize| centre + (0..6).map(|n| 0.03 * f64::from(hash_noise(k, n, 5))).sum::<f64>();
+    groups
+        .into_iter()
+        .flat_map(|(group, count, centre)| (0..count).map(move |k| (score(centre, 7 * k + count), group)))
+        .collect()
+}
+
 /// Every file of a folder by name.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
@@ -158,21 +189,24 @@ fn a_filled_report_writes_every_file_and_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let paths = write_report(&example_report(), &folder.path().join("new/report")).unwrap();
     let mut named = vec![paths.page.clone()];
-    named.extend([&paths.text, &paths.csv, &paths.markdown, &paths.loss].into_iter().flatten().cloned());
-    named.extend(paths.scans.iter().chain(&paths.galleries).cloned());
+    named.extend([&paths.text, &paths.csv, &paths.markdown].into_iter().flatten().cloned());
+    named.extend(paths.figures.iter().chain(&paths.galleries).cloned());
     let names: Vec<String> = files(&folder.path().join("new/report")).into_iter().map(|file| file.0).collect();
-    let expected = [
-        "gallery.png",
-        "index.html",
-        "loss.svg",
-        "scan-top10.svg",
-        "scan-top15.svg",
-        "scan-top2.svg",
-        "scan-top5.svg",
-        "table4.csv",
-        "table4.md",
-        "table4.txt",
+    let figures = [
+        "feature-importance",
+        "fig12-left",
+        "fig12-right",
+        "loss",
+        "scan-top10",
+        "scan-top15",
+        "scan-top2",
+        "scan-top5",
+        "scores-by-group",
     ];
+    let mut expected = vec!["gallery.png", "index.html", "table4.csv", "table4.md", "table4.txt"];
+    let pairs: Vec<String> = figures.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]).collect();
+    expected.extend(pairs.iter().map(String::as_str));
+    expected.sort_unstable();
     assert_eq!(names, expected);
     assert_eq!(named.len(), expected.len());
     assert!(named.iter().all(|path| path.is_file()));
@@ -203,7 +237,7 @@ fn the_page_holds_everything_and_fetches_nothing() {
         assert!(page.contains(wanted), "{wanted}");
     }
     assert_eq!(page.matches("data:image/png;base64,").count(), 24);
-    assert_eq!(page.matches("class=\"plot\"").count(), 5);
+    assert_eq!(page.matches("class=\"plot\"").count(), 9);
     let markup: String =
         page.split("base64,").map(|part| part.split_once("\"/>").map_or(part, |pieces| pieces.1)).collect();
     assert!(markup.len() < page.len() / 2, "the pictures are most of the page");
@@ -216,7 +250,6 @@ fn the_page_holds_everything_and_fetches_nothing() {
 fn a_survey_without_labels_has_galleries_and_no_table() {
     let mut report = example_report();
     report.rows.clear();
-    report.baselines.clear();
     report.scans.clear();
     report.chance_loss = None;
     let mut second = report.galleries[0].clone();
@@ -247,7 +280,7 @@ fn hostile_and_broken_input_neither_panics_nor_leaks_into_the_markup() {
     texts.into_iter().for_each(|lines| lines.push(hostile.to_string()));
     report.provenance.push((hostile.to_string(), hostile.to_string()));
     report.survey_summary.push((hostile.to_string(), hostile.to_string()));
-    for row in report.rows.iter_mut().chain(&mut report.published).chain(&mut report.baselines) {
+    for row in report.rows.iter_mut().chain(&mut report.published) {
         row.features = hostile.to_string();
         row.forest = hostile.to_string();
         row.recall = f64::NAN;
@@ -263,6 +296,13 @@ fn hostile_and_broken_input_neither_panics_nor_leaks_into_the_markup() {
     report.scans.push(ThresholdScan { features: String::new(), points: vec![] });
     report.losses.iter_mut().step_by(2).for_each(|point| (point.loss, point.lr) = (f64::INFINITY, f64::NAN));
     report.chance_loss = Some(f64::NAN);
+    let ranking = report.ranking.as_mut().unwrap();
+    ranking.leading[0].1 = f64::NAN;
+    (ranking.stopping_f1, ranking.unseen_f1) = (f64::NAN, Some((f64::NAN, (f64::NAN, f64::NAN), 0)));
+    let scored = report.scored.as_mut().unwrap();
+    scored.features = hostile.to_string();
+    scored.scores.iter_mut().step_by(2).for_each(|frame| frame.0 = f64::NAN);
+    report.checks[0].found = hostile.to_string();
     let gallery = &mut report.galleries[0];
     gallery.title = hostile.to_string();
     gallery.pixel_arcsec = Some(f64::NAN);
@@ -281,16 +321,17 @@ fn hostile_and_broken_input_neither_panics_nor_leaks_into_the_markup() {
     let page = std::fs::read_to_string(paths.page).unwrap();
     assert!(!page.contains("<script") && !page.contains('\u{0}'));
     assert_eq!(page.matches("<title>").count(), 1);
-    assert_eq!(paths.scans.len(), 4);
+    let scans: Vec<_> = paths.figures.iter().filter(|path| path.to_string_lossy().contains("scan-")).collect();
+    assert_eq!(scans.len(), 8);
     assert!(
-        paths.scans.iter().all(|path| path.parent() == Some(&inside)),
+        paths.figures.iter().all(|path| path.parent() == Some(&inside)),
         "no file leaves the folder: {:?}",
-        paths.scans
+        paths.figures
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let distinct: std::collections::BTreeSet<_> = paths.scans.iter().collect();
-    assert_eq!(distinct.len(), 4, "{:?}", paths.scans);
-    for svg in paths.scans.iter().chain(&paths.loss) {
+    let distinct: std::collections::BTreeSet<_> = paths.figures.iter().collect();
+    assert_eq!(distinct.len(), paths.figures.len(), "{:?}", paths.figures);
+    for svg in paths.figures.iter().filter(|path| path.extension().is_some_and(|extension| extension == "svg")) {
         let svg = std::fs::read_to_string(svg).unwrap();
         assert!(!svg.contains("<script") && !svg.contains("NaN") && !svg.contains("inf "), "{svg}");
     }
