@@ -12,7 +12,7 @@ const DIM: usize = 128;
 fn nt_xent(c: &mut Criterion) {
     let mut group = c.benchmark_group("nt_xent_forward_backward");
     group.sample_size(10);
-    for pairs in [128usize, 512, 2048] {
+    for pairs in [128usize, 512, 2048, 4096] {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let z: Vec<f32> = (0..2 * pairs * DIM).map(|_| rng.random_range(-1.0..1.0)).collect();
         group.throughput(Throughput::Elements(pairs as u64)); // reads as pairs per second

@@ -1,9 +1,14 @@
 //! Experiments, benches and checks of the workspace: `cargo xtask <task>`.
 //!
 //! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
+mod bench_case;
+mod bench_page;
+mod bench_peers;
+mod bench_pipeline;
 mod campaign;
 mod check_published;
 mod kill_check;
+mod sim_gates;
 mod tidy;
 
 use std::path::PathBuf;
@@ -60,6 +65,18 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Measures the gates of the simulated sky (docs/simulation.md, section 7); fails if one fails.
+    SimGates(sim_gates::SimGates),
+    /// Ours and PyTorch's alternately in one run; writes the table of ratios to docs/benchmarks.md.
+    BenchPeers(bench_peers::BenchPeers),
+    /// One side of `bench-peers`.
+    #[command(hide = true)]
+    BenchCase {
+        /// The case, as JSON.
+        case: String,
+    },
+    /// Pairs a second from FITS to updated weights, with the share of every stage; writes docs/benchmarks.md.
+    BenchPipeline(bench_pipeline::BenchPipeline),
     /// Checks what no compiler checks: module docs, file names, changelog.
     Tidy,
 }
@@ -129,6 +146,10 @@ fn run(task: Task) -> Result<()> {
             cargo(&["test", "--workspace", "--", "--ignored"])
         }
         Task::KillCheck { kills, seed } => kill_check::kill_check(kills, seed),
+        Task::SimGates(options) => sim_gates::sim_gates(&options),
+        Task::BenchPeers(options) => bench_peers::bench_peers(&options),
+        Task::BenchCase { case } => bench_case::bench_case(&case),
+        Task::BenchPipeline(options) => bench_pipeline::bench_pipeline(&options),
         Task::Tidy => tidy::tidy(),
     }
 }
