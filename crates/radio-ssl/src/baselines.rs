@@ -4,7 +4,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use frame_features::{
-    ComplexityConfig, PixelConfig, PixelPca, RingConfig, flux_statistics, gzip_complexity, pixel_row, ring_features,
+    ComplexityConfig, FLUX_STATISTICS, PixelConfig, PixelPca, RingConfig, flux_statistics, gzip_complexity, pixel_row,
+    ring_features,
 };
 use ndarray::{Array2, Axis};
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
@@ -42,12 +43,21 @@ pub enum Baseline {
     PixelPca,
     /// Size of the compressed picture: one number, larger is stranger (Segal et al. 2023).
     GzipComplexity,
+    /// Pixels of the largest island: one number, larger is stranger. The strongest single number on the simulated sky
+    /// (docs/simulation-gates.md).
+    LargestIsland,
 }
 
 impl Baseline {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 5] =
-        [Self::RandomWeights, Self::Rings, Self::FluxStatistics, Self::PixelPca, Self::GzipComplexity];
+    pub const ALL: [Self; 6] = [
+        Self::RandomWeights,
+        Self::Rings,
+        Self::FluxStatistics,
+        Self::PixelPca,
+        Self::GzipComplexity,
+        Self::LargestIsland,
+    ];
 
     /// Name in tables.
     pub fn name(self) -> &'static str {
@@ -57,12 +67,13 @@ impl Baseline {
             Self::FluxStatistics => "flux statistics",
             Self::PixelPca => "pixel PCA",
             Self::GzipComplexity => "gzip complexity",
+            Self::LargestIsland => "largest island",
         }
     }
 
     /// Whether its single number is the anomaly score itself.
     pub fn is_score(self) -> bool {
-        self == Self::GzipComplexity
+        matches!(self, Self::GzipComplexity | Self::LargestIsland)
     }
 
     /// Its features for every frame, from the file in the run folder or computed.
@@ -131,7 +142,7 @@ impl Baseline {
             let describe = || -> Result<Vec<f32>> {
                 Ok(match self {
                     Self::Rings => ring_features(channels()?.view(), &rings)?,
-                    Self::FluxStatistics => flux_statistics(cutout.view())?,
+                    Self::FluxStatistics | Self::LargestIsland => flux_statistics(cutout.view())?,
                     Self::PixelPca => pixel_row(channels()?.view(), &pixels)?,
                     _ => gzip_complexity(channels()?.view(), &complexity)?,
                 })
@@ -158,6 +169,10 @@ impl Baseline {
                 PixelPca::fit(table.view(), k, config.seed)?.transform(table.view())?
             }
             Self::GzipComplexity => table.select(Axis(1), &[0]),
+            Self::LargestIsland => {
+                let column = FLUX_STATISTICS.iter().position(|name| *name == "largest_island_px");
+                table.select(Axis(1), &[column.context("a column of the largest island")?])
+            }
             _ => table,
         })
     }
