@@ -10,15 +10,8 @@ use radio_tensor::nhwc::Map;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Nanoseconds all threads have run (Linux; elsewhere 0). Other load on the machine does not count.
-fn processor_seconds() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = threads.filter_map(|t| {
-        let text = std::fs::read_to_string(t.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    nanoseconds.sum::<f64>() * 1e-9
-}
+mod processor_time;
+use processor_time::processor_seconds;
 
 fn time(flop: f64, mut work: impl FnMut()) -> String {
     work();
@@ -60,7 +53,7 @@ fn layers<E: Element>(batch: usize) {
         let flop = 2.0 * (batch * h * w * conv.weights()) as f64;
         let weights = conv.prepare::<E>(kernel, &weight);
         let forward = time(flop, || {
-            conv.forward_on(&x, &weights, &mut y, true);
+            conv.forward_with_moments_on(&x, &weights, &mut y);
         });
         let backward_weight = time(flop, || conv.backward_weight_on(kernel, &x, &y, &mut dw));
         let backward_data = if conv.in_channels == 3 {

@@ -9,15 +9,8 @@ use radio_tensor::resnet::{Depth, Precision, ResNet, ResNetConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Seconds all threads have run (Linux; elsewhere 0). Other load on the machine does not count.
-fn processor_seconds() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = threads.filter_map(|t| {
-        let text = std::fs::read_to_string(t.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    nanoseconds.sum::<f64>() * 1e-9
-}
+mod processor_time;
+use processor_time::processor_seconds;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |place: usize, default: usize| std::env::args().nth(place).map_or(Ok(default), |a| a.parse());

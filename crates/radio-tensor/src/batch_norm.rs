@@ -109,7 +109,9 @@ impl Moments {
         };
         for (sum, squares) in self.sums.iter().zip(&self.squares) {
             let mean = sum / pixels;
-            let variance = (squares / pixels - mean * mean).max(0.0);
+            // Rounding may leave a little less than nothing. `max` would turn a NaN into zero: a broken map must show.
+            let variance = squares / pixels - mean * mean;
+            let variance = if variance <= 0.0 { 0.0 } else { variance };
             statistics.mean.push(mean as f32);
             statistics.inv_std.push((1.0 / (variance + EPSILON).sqrt()) as f32);
             statistics.unbiased_variance.push((variance * pixels / (pixels - 1.0).max(1.0)) as f32);
@@ -132,7 +134,8 @@ vectorised! {
 
 /// Moments of every channel over all pixels of the batch.
 pub fn moments<E: Element>(x: &Map<E>) -> Moments {
-    let blocks: Vec<Moments> = x.values().par_chunks(BLOCK_PIXELS * x.c).map(|block| Moments::of(block, x.c)).collect();
+    let blocks: Vec<Moments> =
+        x.values().par_chunks(BLOCK_PIXELS * x.c.max(1)).map(|block| Moments::of(block, x.c)).collect();
     Moments::merged(&blocks, x.c)
 }
 
@@ -162,7 +165,7 @@ pub enum Shortcut<'a, E> {
 
 /// `y = relu(x * scale + shift + shortcut)`, one pass over memory.
 pub fn apply_relu<E: Element>(x: &Map<E>, affine: &Affine, shortcut: Shortcut<E>, y: &mut Map<E>) {
-    let block = BLOCK_PIXELS * x.c;
+    let block = BLOCK_PIXELS * x.c.max(1);
     y.values_mut().par_chunks_mut(block).zip(x.values().par_chunks(block)).enumerate().for_each(|(index, (y, x))| {
         let same = index * block..index * block + y.len();
         match shortcut {
@@ -219,4 +222,29 @@ vectorised! {
 #[inline(always)]
 pub(crate) fn relu(value: f32) -> f32 {
     if value <= 0.0 { 0.0 } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A channel with an infinite or undefined value has no spread, wherever the value lies; its neighbours have one.
+    #[test]
+    fn broken_values_show_in_the_statistics() {
+        for broken in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            for pixel in [0, 1, 40, 299] {
+                let mut x = Map::<f32>::zeros(1, 3, 100, 3);
+                x.values_mut().iter_mut().enumerate().for_each(|(i, v)| *v = (i % 7) as f32);
+                x.values_mut()[pixel * 3 + 1] = broken;
+                let statistics = batch_statistics(&x);
+                for values in [&statistics.inv_std, &statistics.unbiased_variance] {
+                    assert!(values[1].is_nan(), "{broken} at pixel {pixel}: {values:?}");
+                    assert!(values[0].is_finite() && values[2].is_finite(), "{broken} at pixel {pixel}: {values:?}");
+                }
+            }
+        }
+        let mut flat = Map::<f32>::zeros(1, 3, 100, 1);
+        flat.values_mut().fill(0.1);
+        assert_eq!(batch_statistics(&flat).unbiased_variance, [0.0]);
+    }
 }

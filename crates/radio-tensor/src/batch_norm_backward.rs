@@ -8,7 +8,7 @@ use crate::nhwc::Map;
 
 /// Zeroes the gradient where the ReLU's output `y` was not positive (gradient 0 at 0, as PyTorch).
 pub fn relu_backward<E: Element>(y: &Map<E>, dy: &mut Map<E>) {
-    let block = BLOCK_PIXELS * y.c;
+    let block = BLOCK_PIXELS * y.c.max(1);
     dy.values_mut().par_chunks_mut(block).zip(y.values().par_chunks(block)).for_each(|(dy, y)| mask(dy, y));
 }
 
@@ -61,7 +61,7 @@ pub fn backward<E: Element>(
     dbeta: &mut [f32],
 ) {
     let c = x.c;
-    let block = BLOCK_PIXELS * c;
+    let block = BLOCK_PIXELS * c.max(1);
     let sums: Vec<GradientSums> = x
         .values()
         .par_chunks(block)
@@ -86,7 +86,7 @@ pub fn masked_backward<E: Element>(
     dbeta: &mut [f32],
 ) {
     let c = x.c;
-    let block = BLOCK_PIXELS * c;
+    let block = BLOCK_PIXELS * c.max(1);
     let sums: Vec<GradientSums> = dy
         .values_mut()
         .par_chunks_mut(block)
@@ -128,7 +128,7 @@ pub fn backward_from_sums<E: Element>(
         line.b[channel] = (-a * s * weighted / count) as f32;
         line.k[channel] = (-a * sums.plain[channel] / count) as f32;
     }
-    let block = BLOCK_PIXELS * c;
+    let block = BLOCK_PIXELS * c.max(1);
     x.values_mut().par_chunks_mut(block).zip(dy.values().par_chunks(block)).for_each(|(x, dy)| apply(x, dy, &line));
 }
 

@@ -12,8 +12,9 @@ use std::cell::RefCell;
 use rayon::prelude::*;
 
 pub use crate::conv_route::ConvWeights;
+use crate::element::Element;
 use crate::matmul::{Strided, matmul};
-use crate::nhwc::Nhwc;
+use crate::nhwc::{Map, Nhwc};
 
 /// Output pixels of one task at most: patches stay within the shared cache.
 const TASK_PIXELS: usize = 512;
@@ -59,12 +60,22 @@ impl Conv2d {
         self.kernel * self.kernel * self.in_channels
     }
 
+    /// The check of every pass: `x` is an input of this convolution, `y` its output, and there are `weights` weights.
+    pub(crate) fn assert_shapes<E: Element>(&self, x: &Map<E>, y: &Map<E>, weights: usize) {
+        assert_eq!((x.c, y.c), (self.in_channels, self.out_channels), "channels of {self:?}");
+        assert_eq!(x.n, y.n, "images of {self:?}");
+        assert_eq!((y.h, y.w), self.output_size(x.h, x.w), "output of {self:?} for {} x {} pixels", x.h, x.w);
+        assert_eq!(weights, self.weights(), "weights of {self:?}");
+    }
+
     /// Whether a whole kernel row is one run of input values: nothing round the image is read.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn reads_rows(&self) -> bool {
         self.pad == 0
     }
 
     /// Input values that lie side by side below an output pixel.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn segment_values(&self) -> usize {
         if self.reads_rows() { self.kernel * self.in_channels } else { self.in_channels }
     }
@@ -77,8 +88,13 @@ impl Conv2d {
     ///
     /// # Shapes
     /// `x`: `[n, h, w, in]`; `y`: `[n, oh, ow, out]` with [`Conv2d::output_size`].
+    /// # Panics
+    /// On other shapes: a bug of the caller.
     pub fn forward(&self, x: &Nhwc, weight: &[f32], y: &mut Nhwc, accumulate: bool) {
-        debug_assert_eq!((y.h, y.w), self.output_size(x.h, x.w));
+        self.assert_shapes(x, y, weight.len());
+        if x.is_empty() || y.is_empty() {
+            return sum_of_nothing(y, accumulate);
+        }
         let (patch, out) = (self.patch(), self.out_channels);
         let task = task_pixels(y.pixels());
         let (oh, ow) = (y.h, y.w);
@@ -95,7 +111,13 @@ impl Conv2d {
     ///
     /// # Shapes
     /// `dy`: `[n, oh, ow, out]`; `dx`: `[n, h, w, in]`.
+    /// # Panics
+    /// On other shapes: a bug of the caller.
     pub fn backward_data(&self, dy: &Nhwc, weight: &[f32], dx: &mut Nhwc, accumulate: bool) {
+        self.assert_shapes(dx, dy, weight.len());
+        if dx.is_empty() || dy.is_empty() {
+            return sum_of_nothing(dx, accumulate);
+        }
         if self.stride == 1 && self.pad < self.kernel {
             // Stride 1: again a convolution, of dy with the kernel turned by 180 degrees and transposed.
             let turned = Conv2d {
@@ -139,7 +161,13 @@ impl Conv2d {
     ///
     /// # Shapes
     /// `x`: `[n, h, w, in]`; `dy`: `[n, oh, ow, out]`; `dw`: as the weights.
+    /// # Panics
+    /// On other shapes: a bug of the caller.
     pub fn backward_weight(&self, x: &Nhwc, dy: &Nhwc, dw: &mut [f32]) {
+        self.assert_shapes(x, dy, dw.len());
+        if x.is_empty() || dy.is_empty() {
+            return dw.fill(0.0);
+        }
         let (patch, out) = (self.patch(), self.out_channels);
         let pixels = dy.pixels();
         let share = pixels.div_ceil(WEIGHT_PARTITIONS).max(1);
@@ -235,6 +263,13 @@ impl Conv2d {
             }
         });
         turned
+    }
+}
+
+/// A product over no value: zero, or what was there.
+pub(crate) fn sum_of_nothing<E: Element>(map: &mut Map<E>, accumulate: bool) {
+    if !accumulate {
+        map.values_mut().fill(E::zeroed());
     }
 }
 

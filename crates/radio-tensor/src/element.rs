@@ -6,8 +6,16 @@ use bytemuck::{Pod, Zeroable};
 #[repr(transparent)]
 pub struct Bf16(u16);
 
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for super::Bf16 {}
+}
+
 /// A storage type of maps, widened to f32 for every computation.
-pub trait Element: Pod + Send + Sync + 'static {
+///
+/// Sealed: the kernels know its two types by their number of values in a word, and read memory by it.
+pub trait Element: sealed::Sealed + Pod + Send + Sync + 'static {
     /// Values in 32 bits: what one lane of a dot product takes at a time.
     const PER_WORD: usize;
 

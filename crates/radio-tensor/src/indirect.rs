@@ -1,9 +1,8 @@
-//! Convolution without patches: the tiles read the map itself, through a table of row addresses.
+//! Convolution without patches: the tiles read the map itself, through a table of row addresses (`row_table`).
 //!
-//! Row `p` of the product is an output pixel. For every kernel tap (or kernel row) the table says where the input values
-//! below that pixel begin; outside the image it points to zeros. So nothing is copied, and one
-//! kernel serves every size, stride and padding, and backward-data as well ("indirect convolution", Dukhan 2019,
-//! arXiv:1907.02129). Task sizes depend on the shape alone: results do not depend on the number of threads.
+//! Nothing is copied, and one kernel serves every size, stride and padding, and backward-data as well ("indirect
+//! convolution", Dukhan 2019, arXiv:1907.02129). Task sizes depend on the shape alone: results do not depend on the
+//! number of threads.
 use std::cell::RefCell;
 
 use bytemuck::Zeroable;
@@ -15,17 +14,13 @@ use crate::element::Element;
 use crate::kernel::vectorised;
 use crate::nhwc::{CacheLine, Map};
 use crate::packed_weights::PackedWeights;
-use crate::tile::{self, COLUMNS, ROWS, RowTable, WordBlock};
+use crate::row_table::Grid;
+use crate::tile::{self, COLUMNS, ROWS, WordBlock};
 
 /// Output pixels of one task at most: their f32 sums stay in the second-level cache.
 const TASK_PIXELS: usize = 192;
 /// Words of the summed axis taken at a time: 64 columns of them fill two thirds of the first-level cache.
 const BLOCK_WORDS: usize = 128;
-/// Longest segment, in words: as many zeros as the padding row holds.
-pub const LONGEST_SEGMENT: usize = 4096;
-
-/// The row outside every image.
-static ZEROS: [u32; LONGEST_SEGMENT] = [0; LONGEST_SEGMENT];
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { starts: Vec::new(), sums: Vec::new() }) };
@@ -35,85 +30,6 @@ thread_local! {
 struct Scratch {
     starts: Vec<*const u32>,
     sums: Vec<CacheLine>,
-}
-
-/// Output pixels `rows x cols` per image, and for each segment the input pixel of output pixel (0, 0).
-pub struct Grid {
-    /// Output rows.
-    pub rows: usize,
-    /// Output columns.
-    pub cols: usize,
-    /// Input pixels between two output pixels.
-    pub step: usize,
-    /// Row and column shift of each segment.
-    pub shifts: Vec<(isize, isize)>,
-}
-
-impl Grid {
-    /// The forward pass of a convolution with an output of this size.
-    pub fn forward(conv: &Conv2d, rows: usize, cols: usize) -> Self {
-        let pad = conv.pad as isize;
-        let columns = if conv.reads_rows() { 1 } else { conv.kernel };
-        let shifts =
-            (0..conv.kernel).flat_map(|r| (0..columns).map(move |c| (r as isize - pad, c as isize - pad))).collect();
-        Self { rows, cols, step: conv.stride, shifts }
-    }
-
-    /// Where the words of `count` output pixels from `first` on begin, `[segments, count]`; zeros outside the images.
-    ///
-    /// From each address on, `inner` values and the rest of their last word can be read.
-    pub fn row_starts<E: Element>(
-        &self,
-        x: &Map<E>,
-        inner: usize,
-        first: usize,
-        count: usize,
-        starts: &mut Vec<*const u32>,
-    ) {
-        assert!(inner <= LONGEST_SEGMENT, "a segment longer than the row of zeros");
-        starts.clear();
-        starts.resize(self.shifts.len() * count, ZEROS.as_ptr());
-        if count == 0 {
-            return;
-        }
-        let (step, end) = (self.step as isize, first + count);
-        for (&(down, right), starts) in self.shifts.iter().zip(starts.chunks_exact_mut(count)) {
-            // Output columns whose input column lies inside the image.
-            let lo = (-right).max(0).div_ceil_by(step);
-            let hi = (x.w as isize - right).max(0).div_ceil_by(step).min(self.cols);
-            let mut pixel = first;
-            while pixel < end {
-                let (line, col) = (pixel / self.cols, pixel % self.cols);
-                let (image, row) = (line / self.rows, line % self.rows);
-                let run = (self.cols - col).min(end - pixel);
-                let y = (row * self.step) as isize + down;
-                let (from, to) = (lo.max(col), hi.min(col + run));
-                if y >= 0 && (y as usize) < x.h && from < to {
-                    let line = (image * x.h + y as usize) * x.w;
-                    let input = line + ((from * self.step) as isize + right) as usize;
-                    let last = (input + (to - 1 - from) * self.step) * x.c;
-                    assert!(last + inner <= x.len(), "row table outside its map"); // once a run
-                    let base = x.values_and_tail()[input * x.c..].as_ptr();
-                    let target = &mut starts[pixel - first + from - col..][..to - from];
-                    for (i, start) in target.iter_mut().enumerate() {
-                        *start = base.wrapping_add(i * self.step * x.c).cast();
-                    }
-                }
-                pixel += run;
-            }
-        }
-    }
-}
-
-trait DivCeil {
-    fn div_ceil_by(self, step: isize) -> usize;
-}
-
-impl DivCeil for isize {
-    /// Of a number that is not negative.
-    fn div_ceil_by(self, step: isize) -> usize {
-        ((self + step - 1) / step) as usize
-    }
 }
 
 /// What becomes of the sums of a product.
@@ -134,23 +50,38 @@ pub enum Output<'a, E> {
     },
 }
 
-/// `y = x * weights`, put away as `output` says, and the moments of every channel of `y` if asked for.
+/// `y = x * weights`, put away as `output` says; no map is empty.
 ///
-/// The caller has checked that the processor has the tiles of `E`, that segments fit [`LONGEST_SEGMENT`] and, for
-/// segments that end in half a word, that the map's tail is zero.
-pub fn product<E: Element>(
+/// # Panics
+/// If the processor lacks the tiles of `E`, or on sizes that do not fit together.
+pub fn product<E: Element>(x: &Map<E>, grid: &Grid, weights: &PackedWeights, y: &mut Map<E>, output: Output<E>) {
+    let _: Vec<()> = product_then(x, grid, weights, y, output, |_| ());
+}
+
+/// `y = x * weights` and the moments of every channel of `y`, each task's taken while its values are in the cache.
+///
+/// # Panics
+/// As [`product`].
+pub fn product_with_moments<E: Element>(x: &Map<E>, grid: &Grid, weights: &PackedWeights, y: &mut Map<E>) -> Moments {
+    let channels = y.c;
+    let moments = product_then(x, grid, weights, y, Output::Stored, |y| Moments::of(y, channels));
+    Moments::merged(&moments, channels)
+}
+
+/// [`product`], and what `then` makes of the finished values of every task, in order.
+fn product_then<E: Element, T: Send>(
     x: &Map<E>,
     grid: &Grid,
     weights: &PackedWeights,
     y: &mut Map<E>,
     output: Output<E>,
-    with_moments: bool,
-) -> Moments {
+    then: impl Fn(&[E]) -> T + Sync,
+) -> Vec<T> {
+    tile::assert_available::<E>();
     let channels = y.c;
     assert!(channels == weights.columns && (y.h, y.w) == (grid.rows, grid.cols) && y.n == x.n);
     let task = task_pixels(y.pixels());
-    let moments: Vec<Moments> = y
-        .values_mut()
+    y.values_mut()
         .par_chunks_mut(task * channels)
         .enumerate()
         .map(|(index, y)| {
@@ -163,15 +94,17 @@ pub fn product<E: Element>(
                 other => other,
             };
             rows_of_product(x, grid, weights, 0, index * task, &places, y, output);
-            if with_moments { Moments::of(y, channels) } else { Moments::default() }
+            then(y)
         })
-        .collect();
-    Moments::merged(&moments, channels)
+        .collect()
 }
 
 /// Backward-data of a strided convolution: one small product for each row and column phase of `dx`.
 ///
-/// `phases` as from [`phases`]; the caller's duties are those of [`product`].
+/// `phases` as from [`phases`].
+///
+/// # Panics
+/// As [`product`].
 pub fn phased_product<E: Element>(
     dy: &Map<E>,
     stride: usize,
@@ -180,6 +113,7 @@ pub fn phased_product<E: Element>(
     dx: &mut Map<E>,
     accumulate: bool,
 ) {
+    tile::assert_available::<E>();
     let (h, w, c) = (dx.h, dx.w, dx.c);
     assert!(c == weights.columns && dx.n == dy.n);
     let images = (TASK_PIXELS * stride * stride / (h * w)).max(1);
@@ -248,6 +182,8 @@ pub fn phases(conv: &Conv2d, h: usize, w: usize) -> (Vec<Phase>, Vec<usize>) {
 }
 
 /// The rows of one task: pixels of the grid from `first` on, written to pixels `places` of `y`.
+///
+/// The two entries above have checked the processor's features.
 fn rows_of_product<E: Element>(
     x: &Map<E>,
     grid: &Grid,
@@ -261,10 +197,10 @@ fn rows_of_product<E: Element>(
     let (rows, segments, words) = (places.len(), grid.shifts.len(), weights.words);
     assert!(first_segment + segments <= weights.segments && words == weights.inner.div_ceil(E::PER_WORD));
     SCRATCH.with_borrow_mut(|Scratch { starts, sums }| {
-        grid.row_starts(x, weights.inner, first, rows, starts);
+        let starts = grid.row_starts(x, weights.inner, first, rows, starts);
         sums.resize((rows * COLUMNS / 16).max(sums.len()), CacheLine::zeroed());
         let sums: &mut [f32] = &mut bytemuck::cast_slice_mut(sums)[..rows * COLUMNS];
-        let table = RowTable { starts, rows };
+        let table = starts.table();
         for panel in 0..weights.panels() {
             let columns = &weights.panel(panel)[first_segment * words * COLUMNS..];
             for block in word_blocks(segments, words) {
@@ -272,8 +208,8 @@ fn rows_of_product<E: Element>(
                 let columns = &columns[from..][..block.segments * block.words * COLUMNS];
                 let add = block.segment + block.first > 0;
                 // SAFETY: `columns` and `sums` were just cut to the sizes the tiles state. From each of
-                // the table's addresses on, `inner` values and the rest of their last word can be read (`row_starts`).
-                // The caller has checked the processor's features.
+                // the table's addresses on, the words of `inner` values can be read (`RowStarts`), and no block goes
+                // beyond them. The processor's features were checked.
                 unsafe {
                     if E::PER_WORD == 1 {
                         tile::f32_words::gathered(table, block, columns.as_ptr(), sums.as_mut_ptr(), add);
@@ -396,7 +332,7 @@ mod tests {
             let mut y = filled::<E>(2, h, w, 70);
             y.fill_tail(E::narrow(77.0));
             let packed = PackedWeights::forward::<E>(&conv, &weight);
-            product(&x, &Grid::forward(&conv, h, w), &packed, &mut y, Output::Stored, true);
+            product(&x, &Grid::forward(&conv, h, w), &packed, &mut y, Output::Stored);
             assert!(y.values().iter().all(|v| v.widen().is_finite()), "{conv:?}");
             let tail = |map: &Map<E>| map.values_and_tail()[map.len()..].iter().all(|v| v.widen() == 77.0);
             assert!(tail(&y), "{conv:?}");

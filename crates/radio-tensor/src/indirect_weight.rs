@@ -10,9 +10,9 @@ use rayon::prelude::*;
 
 use crate::conv2d::Conv2d;
 use crate::element::Element;
-use crate::indirect::Grid;
 use crate::kernel::vectorised;
 use crate::nhwc::{CacheLine, Map};
+use crate::row_table::{Grid, RowStarts};
 use crate::tile::{self, COLUMNS};
 
 /// Words of pixels packed at a time.
@@ -44,8 +44,12 @@ struct Task {
     panels: std::ops::Range<usize>,
 }
 
-/// Gradient with respect to the weights, written to `dw`; the caller's duties are those of `indirect::product`.
+/// Gradient with respect to the weights, written to `dw`; no map is empty.
+///
+/// # Panics
+/// As `indirect::product`.
 pub fn weight_gradient<E: Element>(conv: &Conv2d, x: &Map<E>, dy: &Map<E>, dw: &mut [f32]) {
+    tile::assert_available::<E>();
     let (inner, out, pixels) = (conv.segment_values(), conv.out_channels, dy.pixels());
     let grid = Grid::forward(conv, dy.h, dy.w);
     let (segments, panels) = (grid.shifts.len(), out.div_ceil(COLUMNS));
@@ -102,15 +106,15 @@ fn partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task:
                 let columns = &mut columns[panel * words * COLUMNS..][..words * COLUMNS];
                 pack_columns(&dy.values()[first * dy.c..][..count * dy.c], dy.c, task.panels.start + panel, columns);
             }
-            grid.row_starts(x, inner, first, count, starts);
-            for (segment, starts) in starts.chunks_exact(count).enumerate() {
-                pack_left::<E>(starts, inner, stride, &mut left[..words * stride]);
+            let starts = grid.row_starts(x, inner, first, count, starts);
+            for (segment, starts) in starts.segments().enumerate() {
+                pack_left(starts, inner, stride, &mut left[..words * stride]);
                 for panel in 0..task.panels.len() {
                     let columns = &columns[panel * words * COLUMNS..][..words * COLUMNS];
                     let totals = &mut totals[segment * inner * width..][..inner * width][panel * COLUMNS..];
                     // SAFETY: `left` holds `words` lines of `stride >= inner` words, `columns` `words` lines of 64, and
-                    // `totals` `inner` lines of 64 sums at distance `width`, all cut above. The caller has
-                    // checked the processor's features.
+                    // `totals` `inner` lines of 64 sums at distance `width`, all cut above. `weight_gradient`
+                    // has checked the processor's features.
                     unsafe {
                         let product = if E::PER_WORD == 1 { tile::f32_words::packed } else { tile::bf16_words::packed };
                         product(inner, words, left.as_ptr(), stride, columns.as_ptr(), totals.as_mut_ptr(), width);
@@ -124,15 +128,12 @@ fn partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task:
 
 vectorised! {
     /// Words along the pixels of the values below them; a missing last pixel counts as zeros.
-    fn pack_left<E>(starts: &[*const u32], inner: usize, stride: usize, left: &mut [u32]) {
-        for (starts, line) in starts.chunks(E::PER_WORD).zip(left.chunks_exact_mut(stride)) {
-            // SAFETY: from every start on, `inner` values can be read, and starts are aligned for `E` (`Grid::row_starts`).
-            let row = |start: *const u32| unsafe { std::slice::from_raw_parts(start.cast::<E>(), inner) };
-            match *starts {
-                [first, second] => E::pair_rows(row(first), row(second), &mut line[..inner]),
-                [first] if E::PER_WORD == 1 => E::pair_rows(row(first), &[], &mut line[..inner]),
-                [first] => pair_with_zeros(row(first), &mut line[..inner]),
-                _ => {}
+    fn pack_left<E>(starts: RowStarts<E>, inner: usize, stride: usize, left: &mut [u32]) {
+        for ((first, second), line) in starts.word_rows().zip(left.chunks_exact_mut(stride)) {
+            match second {
+                Some(second) => E::pair_rows(first, second, &mut line[..inner]),
+                None if E::PER_WORD == 1 => E::pair_rows(first, &[], &mut line[..inner]),
+                None => pair_with_zeros(first, &mut line[..inner]),
             }
         }
     }

@@ -1,8 +1,10 @@
 //! Which instructions the kernels use: chosen once per process, forced by an environment variable.
 //!
 //! `RADIO_SSL_KERNEL=portable|avx512|avx512bf16` forces a choice (for tests and comparisons). What the
-//! machine cannot do falls back to the best it can; [`kernel_in_use`] says what came of it. Results of different
-//! kernels agree to rounding, not to the bit.
+//! machine cannot do falls back to the best it can; [`kernel_in_use`] says what came of it, [`kernel_request`] what was
+//! asked. Wherever this project promises equal bits (any number of threads, a run resumed from its checkpoint) it
+//! means runs with the same kernel and precision; different kernels agree to rounding, not to the bit. Neither is part of
+//! a checkpoint's weights: a run to be continued to the bit on another machine has its kernel forced there.
 use std::sync::OnceLock;
 
 /// Name of the environment variable that forces a kernel, read once.
@@ -11,11 +13,12 @@ pub const KERNEL_VARIABLE: &str = "RADIO_SSL_KERNEL";
 /// A set of instructions for the convolutions and the passes over maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kernel {
-    /// Gathered patches and the `gemm` crate; bf16 maps are widened to f32 and back.
+    /// Gathered patches and the `gemm` crate (which makes its own choice of instructions); convolutions widen bf16 maps to
+    /// f32 and round the result.
     Portable,
-    /// AVX-512 f32 tiles; bf16 maps are widened to f32 and back.
+    /// AVX-512 f32 tiles; convolutions widen bf16 maps to f32 and round the result.
     Avx512,
-    /// As `Avx512`, and bf16 dot products (`vdpbf16ps`) for bf16 maps.
+    /// As `Avx512`, and bf16 dot products (`vdpbf16ps`) for bf16 maps with an even number of channels, and for the stem.
     Avx512Bf16,
 }
 
@@ -49,10 +52,17 @@ impl Kernel {
 
 /// The kernel of this process: the best of the processor, or what [`KERNEL_VARIABLE`] forces.
 ///
-/// A forced kernel that the processor lacks, or an unknown name, gives the best one that exists below it.
+/// A forced kernel that the processor lacks gives the best one below it, an unknown name the best of all: compare with
+/// [`kernel_request`].
 pub fn kernel_in_use() -> Kernel {
     static CHOSEN: OnceLock<Kernel> = OnceLock::new();
-    *CHOSEN.get_or_init(|| chosen(std::env::var(KERNEL_VARIABLE).ok().as_deref()))
+    *CHOSEN.get_or_init(|| chosen(kernel_request().as_deref()))
+}
+
+/// What [`KERNEL_VARIABLE`] held when it was first read, whether or not it names a kernel ([`Kernel::name`]).
+pub fn kernel_request() -> Option<String> {
+    static REQUEST: OnceLock<Option<String>> = OnceLock::new();
+    REQUEST.get_or_init(|| Some(std::env::var_os(KERNEL_VARIABLE)?.to_string_lossy().into_owned())).clone()
 }
 
 fn chosen(name: Option<&str>) -> Kernel {
@@ -84,6 +94,7 @@ fn has_bf16() -> bool {
 }
 
 /// Whether passes over maps may use 512-bit vectors in this process (same bits either way).
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn wide_vectors() -> bool {
     kernel_in_use() != Kernel::Portable
 }
@@ -127,5 +138,8 @@ mod tests {
         }
         assert_eq!(chosen(Some("portable")), Kernel::Portable);
         assert_eq!(chosen(None), chosen(Some("no such kernel")));
+        // Forced for the whole test run, the request is seen as it was made.
+        let known = kernel_request().and_then(|name| Kernel::ALL.into_iter().find(|k| k.name() == name));
+        assert!(known.is_none_or(|known| kernel_in_use() <= known));
     }
 }

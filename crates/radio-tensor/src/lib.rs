@@ -44,6 +44,8 @@ mod indirect_weight;
 #[cfg(target_arch = "x86_64")]
 mod packed_weights;
 #[cfg(target_arch = "x86_64")]
+mod row_table;
+#[cfg(target_arch = "x86_64")]
 mod tile;
 
 mod error;

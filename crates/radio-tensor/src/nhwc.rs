@@ -23,7 +23,7 @@ pub type Nhwc = Map<f32>;
 /// A batch of feature maps `[n, h, w, c]`, channels contiguous.
 ///
 /// Behind the last value lies at least one cache line of the same allocation, so that a kernel that takes
-/// values in pairs may read past an odd end.
+/// values in pairs may read past an odd end. It holds zeros.
 pub struct Map<E> {
     /// Images.
     pub n: usize,
@@ -72,6 +72,7 @@ impl<E: Element> Map<E> {
     }
 
     /// The values and the line behind them.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn values_and_tail(&self) -> &[E] {
         bytemuck::cast_slice(&self.lines)
     }
@@ -111,6 +112,9 @@ impl<E: Element> Map<E> {
     pub fn copy_from_nchw_padded(&mut self, nchw: &[f32], pad: usize) {
         let (h, w, c) = (self.h - 2 * pad, self.w - 2 * pad, self.c);
         let (line, image) = (self.w * c, self.h * self.w * c);
+        if h * w * c == 0 {
+            return self.values_mut().fill(E::zeroed());
+        }
         let fill = |(image, source): (&mut [E], &[f32])| {
             image.fill(E::zeroed());
             for (row, target) in image.chunks_exact_mut(line).skip(pad).take(h).enumerate() {
@@ -134,6 +138,9 @@ impl<E: Element> Map<E> {
     pub fn to_nchw_without(&self, pad: usize) -> Vec<f32> {
         let (h, w, c) = (self.h - 2 * pad, self.w - 2 * pad, self.c);
         let mut nchw = vec![0.0; self.n * h * w * c];
+        if nchw.is_empty() {
+            return nchw;
+        }
         let images = self.values().chunks_exact(self.h * self.w * c).zip(nchw.chunks_exact_mut(h * w * c));
         for (image, target) in images {
             for (row, line) in image.chunks_exact(self.w * c).skip(pad).take(h).enumerate() {
@@ -155,7 +162,8 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A map of the wanted size. Its contents are left over from an earlier use: write every value.
+    /// A map of the wanted size. Its values are left over from an earlier use: write every one. What lies behind them
+    /// is zero, as in a new map: a kernel that takes values in pairs must not meet a NaN there.
     pub fn take<E: Element>(&self, n: usize, h: usize, w: usize, c: usize) -> Map<E> {
         let lines = Map::<E>::lines(n * h * w * c);
         let recycled = match self.free.lock() {
@@ -163,7 +171,11 @@ impl Workspace {
             Err(_) => None, // another thread panicked while holding the lock: allocate anew
         };
         match recycled {
-            Some(lines) => Map { n, h, w, c, lines, element: PhantomData },
+            Some(lines) => {
+                let mut map = Map { n, h, w, c, lines, element: PhantomData };
+                map.fill_tail(E::zeroed());
+                map
+            }
             None => Map::zeros(n, h, w, c),
         }
     }
@@ -173,6 +185,11 @@ impl Workspace {
         if let Ok(mut free) = self.free.lock() {
             free.entry(map.lines.len()).or_default().push(map.lines);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.lock().is_ok_and(|free| free.values().all(Vec::is_empty))
     }
 }
 
@@ -198,5 +215,29 @@ mod tests {
         let address = map.values().as_ptr();
         workspace.give(map);
         assert_eq!(workspace.take::<f32>(1, 8, 2, 8).values().as_ptr(), address);
+    }
+
+    #[test]
+    fn what_lies_behind_a_recycled_map_is_zero() {
+        let workspace = Workspace::default();
+        let mut map: Nhwc = workspace.take(1, 1, 1, 16);
+        map.values_mut().fill(f32::NAN);
+        workspace.give(map);
+        let map: Map<f32> = workspace.take(1, 1, 1, 13);
+        let spare = &bytemuck::cast_slice::<CacheLine, f32>(&map.lines)[13..];
+        assert!(spare.len() >= 16 && spare.iter().all(|&v| v == 0.0), "{spare:?}");
+    }
+
+    #[test]
+    fn maps_without_a_value() {
+        for (h, w, c) in [(0, 3, 2), (3, 0, 2), (3, 3, 0)] {
+            let mut map = Nhwc::zeros(2, h, w, c);
+            map.copy_from_nchw(&[]);
+            assert!(map.is_empty() && map.to_nchw().is_empty());
+        }
+        let mut border = Nhwc::zeros(1, 2, 2, 1);
+        border.values_mut().fill(5.0);
+        border.copy_from_nchw_padded(&[], 1);
+        assert!(border.to_nchw() == [0.0; 4] && border.to_nchw_without(1).is_empty());
     }
 }

@@ -38,6 +38,9 @@ impl MaxPool {
     fn pool<E: Element>(&self, x: &Map<E>, line: Option<&Affine>, y: &mut Map<E>, winners: &mut Vec<u8>) {
         let (oh, ow, c) = (y.h, y.w, y.c);
         winners.resize(y.len(), 0);
+        if y.is_empty() {
+            return;
+        }
         y.values_mut().par_chunks_mut(ow * c).zip(winners.par_chunks_mut(ow * c)).enumerate().for_each(
             |(index, (y, winners))| {
                 let (image, row) = (index / oh, index % oh);
@@ -62,6 +65,9 @@ impl MaxPool {
     /// Sends every output gradient to the pixel that won; `dx` is overwritten.
     pub fn backward<E: Element>(&self, dy: &Map<E>, winners: &[u8], dx: &mut Map<E>) {
         let (h, line) = (dx.h, dx.w * dx.c);
+        if dx.is_empty() {
+            return;
+        }
         dx.values_mut().par_chunks_mut(line).enumerate().for_each(|(index, dx)| {
             self.backward_row(dy, winners, (index / h, index % h), dx);
         });
@@ -77,6 +83,9 @@ impl MaxPool {
         dx: &mut Map<E>,
     ) -> GradientSums {
         let (h, row) = (dx.h, dx.w * dx.c);
+        if dx.is_empty() {
+            return GradientSums::zeros(mean.len());
+        }
         let sums: Vec<GradientSums> = dx
             .values_mut()
             .par_chunks_mut(row)
@@ -178,10 +187,13 @@ vectorised! {
     }
 }
 
-/// Mean over all pixels of each image: `[n, h, w, c]` to `[n, c]`.
+/// Mean over all pixels of each image: `[n, h, w, c]` to `[n, c]`; zero where there is no pixel.
 pub fn global_average<E: Element>(x: &Map<E>) -> Vec<f32> {
     let (plane, c) = (x.h * x.w, x.c);
     let mut features = vec![0.0; x.n * c];
+    if x.is_empty() {
+        return features;
+    }
     for (features, image) in features.chunks_exact_mut(c).zip(x.values().chunks_exact(plane * c)) {
         for pixel in image.chunks_exact(c) {
             for (sum, value) in features.iter_mut().zip(pixel) {
@@ -196,6 +208,9 @@ pub fn global_average<E: Element>(x: &Map<E>) -> Vec<f32> {
 /// Backward of [`global_average`]: `[n, c]` spread over `dx`, which is overwritten.
 pub fn global_average_backward<E: Element>(gradient: &[f32], dx: &mut Map<E>) {
     let (plane, c) = (dx.h * dx.w, dx.c);
+    if dx.is_empty() {
+        return;
+    }
     for (image, gradient) in dx.values_mut().chunks_exact_mut(plane * c).zip(gradient.chunks_exact(c)) {
         for pixel in image.chunks_exact_mut(c) {
             for (value, gradient) in pixel.iter_mut().zip(gradient) {

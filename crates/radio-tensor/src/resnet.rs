@@ -35,7 +35,7 @@ pub enum Depth {
 pub struct ResNetConfig {
     /// Number of blocks.
     pub depth: Depth,
-    /// Channels after the first convolution; 64 in the paper. The features have 8 times as many.
+    /// Channels after the first convolution, at least 1; 64 in the paper. The features have 8 times as many.
     pub width: usize,
 }
 
@@ -57,13 +57,16 @@ pub enum Precision {
     Bf16,
 }
 
-/// A convolution and the batch norm behind it; the numbers are places in the parameter list.
+/// A convolution and the batch norm behind it.
+///
+/// `weight`, `gamma` and `beta` are places in the parameter list; `layer` is the place among the convolutions, and so in
+/// the lists of running statistics and of prepared weights.
 struct ConvNorm {
     conv: Conv2d,
     weight: usize,
     gamma: usize,
     beta: usize,
-    running: usize,
+    layer: usize,
 }
 
 /// Running statistics of one batch norm.
@@ -180,8 +183,8 @@ impl ResNet {
 
     /// Changes the precision; a training step under way is dropped. Parameters, gradients and statistics stay f32.
     pub fn set_precision(&mut self, precision: Precision) {
+        self.forget(precision != self.precision);
         self.precision = precision;
-        self.forget();
     }
 
     /// The kernel the trunk computes with.
@@ -197,14 +200,18 @@ impl ResNet {
         if !kernel.is_available() {
             return Err(TensorError::KernelUnavailable(kernel.name()));
         }
+        self.forget(kernel != self.kernel);
         self.kernel = kernel;
-        self.forget();
         Ok(())
     }
 
-    fn forget(&mut self) {
+    /// Drops the step under way, and what another precision or kernel has no use for.
+    fn forget(&mut self, changed: bool) {
         self.saved = None;
-        self.weights = OnceLock::new();
+        if changed {
+            self.weights = OnceLock::new();
+            self.workspace = Workspace::default();
+        }
     }
 
     /// Training forward: batch statistics, running statistics updated, state kept for [`ResNet::backward`].
@@ -212,7 +219,7 @@ impl ResNet {
     /// # Shapes
     /// `images`: `[n, 3, h, w]`, f32 on the CPU; result: `[n, 8 * width]`.
     /// # Errors
-    /// On another shape, or without an image or a pixel.
+    /// On another shape, without an image or a pixel, or of a trunk of width 0.
     pub fn forward(&mut self, images: &Tensor) -> Result<Tensor> {
         match self.saved.take() {
             Some(AnySaved::F32(saved)) => self.recycle(saved),
@@ -296,7 +303,7 @@ impl Builder<'_> {
             mean: vec![0.0; channels],
             variance: vec![1.0; channels],
         });
-        ConvNorm { conv, weight: place, gamma: place + 1, beta: place + 2, running: self.running.len() - 1 }
+        ConvNorm { conv, weight: place, gamma: place + 1, beta: place + 2, layer: self.running.len() - 1 }
     }
 
     fn block(&mut self, name: &str, input: usize, out: usize, stride: usize) -> Block {
@@ -308,5 +315,51 @@ impl Builder<'_> {
             self.conv_norm(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), conv(input, 1, stride))
         });
         Block { first, second, downsample }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+    use rand::SeedableRng;
+
+    use crate::error::DuringStep;
+
+    fn images() -> Result<Tensor> {
+        Tensor::ones((1, 3, 64, 64), DType::F32, &Device::Cpu).during("test images")
+    }
+
+    fn trunk(width: usize) -> ResNet {
+        ResNet::new(ResNetConfig { depth: Depth::ResNet18, width }, &mut ChaCha8Rng::seed_from_u64(1))
+    }
+
+    /// Maps of one precision are of no use to the other: they would lie idle, gigabytes of them.
+    #[test]
+    fn a_change_of_precision_or_kernel_frees_the_workspace() -> Result<()> {
+        let images = images()?;
+        let mut trunk = trunk(2);
+        trunk.embed(&images)?;
+        trunk.set_precision(Precision::F32);
+        assert!(!trunk.workspace.is_empty(), "the same precision: nothing changes");
+        trunk.set_precision(Precision::Bf16);
+        assert!(trunk.workspace.is_empty());
+        trunk.set_kernel(Kernel::Portable)?;
+        trunk.embed(&images)?;
+        for kernel in Kernel::ALL.into_iter().filter(|k| k.is_available() && *k != Kernel::Portable) {
+            assert!(!trunk.workspace.is_empty());
+            trunk.set_kernel(kernel)?;
+            assert!(trunk.workspace.is_empty());
+            trunk.embed(&images)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_trunk_of_width_zero_is_an_error() -> Result<()> {
+        let images = images()?;
+        assert!(matches!(trunk(0).embed(&images), Err(TensorError::Shape { .. })));
+        assert!(matches!(trunk(0).forward(&images), Err(TensorError::Shape { .. })));
+        Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! AVX-512 register tiles, f32 and bf16: the innermost loops of the convolutions.
 //!
 //! Both types are seen as 32-bit words (one f32, or two neighbouring bf16 values along the summed axis); a tile
-//! multiplies a word of each of six rows with 64 columns and adds f32. The unsafe code of the kernels is
-//! here: raw reads at addresses that the callers (`indirect`, `indirect_weight`) have checked.
+//! multiplies a word of each of six rows with 64 columns and adds f32. The raw reads of the product are
+//! here; that their addresses can be read is the duty of `row_table`, and the sizes of the callers (`indirect`,
+//! `indirect_weight`).
+use crate::element::Element;
+use crate::kernel::Kernel;
 
 /// Columns of a tile: four vectors.
 pub const COLUMNS: usize = 64;
@@ -29,6 +32,15 @@ pub struct WordBlock {
     pub first: usize,
     /// Number of words in each segment.
     pub words: usize,
+}
+
+/// The check that the tiles of `E` may run.
+///
+/// # Panics
+/// If the processor lacks their instructions.
+pub fn assert_available<E: Element>() {
+    let kernel = if E::PER_WORD == 1 { Kernel::Avx512 } else { Kernel::Avx512Bf16 };
+    assert!(kernel.is_available(), "tiles of {kernel:?} on a processor without them");
 }
 
 macro_rules! tiles {
@@ -209,8 +221,7 @@ tiles!(bf16_words, "avx512f,avx512bf16", |sum, a: __m512i, b: __m512i| _mm512_dp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::element::{Bf16, Element};
-    use crate::kernel::Kernel;
+    use crate::element::Bf16;
 
     const GUARD: usize = 64;
 

@@ -2,7 +2,7 @@
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use super::{ConvNorm, Gradients, ResNet};
-use crate::batch_norm::{self, Affine, BatchStatistics, Moments, Shortcut};
+use crate::batch_norm::{self, Affine, BatchStatistics, Shortcut};
 use crate::conv2d::ConvWeights;
 use crate::element::Element;
 use crate::error::{DuringStep, Result, TensorError};
@@ -135,16 +135,13 @@ impl ResNet {
 
     pub(super) fn embed_in<E: Element>(&self, images: &Tensor) -> Result<Tensor> {
         let images: Map<E> = self.load_images(images)?;
-        let (stem, _) = self.convolve_map(&self.stem, &images, false);
+        let stem = self.convolved(&self.stem, &images);
         self.workspace.give(images);
         let mut x = self.pool(&stem, &self.running_affine(&self.stem), &mut Vec::new());
         self.workspace.give(stem);
         for block in &self.blocks {
             let middle = self.evaluate(&block.first, &x, Shortcut::None);
-            let own = block.downsample.as_ref().map(|layer| {
-                let (map, _) = self.convolve_map(layer, &x, false);
-                (map, self.running_affine(layer))
-            });
+            let own = block.downsample.as_ref().map(|layer| (self.convolved(layer, &x), self.running_affine(layer)));
             let shortcut = match &own {
                 Some((map, affine)) => Shortcut::Normalised(map, affine),
                 None => Shortcut::Identity(&x),
@@ -182,6 +179,13 @@ impl ResNet {
 
     /// The images as a map, with zeros all round.
     fn load_images<E: Element>(&self, images: &Tensor) -> Result<Map<E>> {
+        if self.config.width == 0 {
+            return Err(TensorError::Shape {
+                what: "ResNet width".into(),
+                expected: "1 or more".into(),
+                found: vec![0],
+            });
+        }
         let dims = images.dims();
         let &[n, 3, h, w] = dims else {
             return Err(TensorError::Shape {
@@ -205,7 +209,6 @@ impl ResNet {
             }
             _ => map.copy_from_nchw_padded(&flat_f32(images, dims, "ResNet images")?, STEM_PAD),
         }
-        map.fill_tail(E::zeroed()); // three channels in words of two: the last row is read half a word too far
         Ok(map)
     }
 
@@ -221,18 +224,20 @@ impl ResNet {
         x: &Map<E>,
         updates: &mut Vec<(usize, BatchStatistics)>,
     ) -> Normalised<E> {
-        let (map, moments) = self.convolve_map(layer, x, true);
+        let mut map = self.output(layer, x);
+        let moments = layer.conv.forward_with_moments_on(x, self.weights::<E>(layer), &mut map);
         let statistics = moments.statistics();
         let affine =
             Affine::of_batch(&statistics, &self.parameters[layer.gamma].values, &self.parameters[layer.beta].values);
-        updates.push((layer.running, statistics.clone()));
+        updates.push((layer.layer, statistics.clone()));
         Normalised { map, statistics, affine }
     }
 
-    fn convolve_map<E: Element>(&self, layer: &ConvNorm, x: &Map<E>, with_moments: bool) -> (Map<E>, Moments) {
+    /// Convolution alone.
+    fn convolved<E: Element>(&self, layer: &ConvNorm, x: &Map<E>) -> Map<E> {
         let mut y = self.output(layer, x);
-        let moments = layer.conv.forward_on(x, self.weights::<E>(layer), &mut y, with_moments);
-        (y, moments)
+        layer.conv.forward_on(x, self.weights::<E>(layer), &mut y);
+        y
     }
 
     /// Convolution, batch norm with the running statistics, shortcut and ReLU.
@@ -250,18 +255,21 @@ impl ResNet {
 
     /// The layer's weights as the kernel reads them; those of all layers are prepared together.
     fn weights<E: Element>(&self, layer: &ConvNorm) -> &ConvWeights {
-        let all = self.weights.get_or_init(|| {
-            let blocks = self.blocks.iter().flat_map(|b| [Some(&b.first), Some(&b.second), b.downsample.as_ref()]);
-            std::iter::once(&self.stem)
-                .chain(blocks.flatten())
-                .map(|l| l.conv.prepare::<E>(self.kernel, &self.parameters[l.weight].values))
-                .collect()
-        });
-        &all[layer.running] // layers are numbered in the same order
+        if let Some(all) = self.weights.get() {
+            return &all[layer.layer];
+        }
+        // Made outside the lock: packing runs on all threads, and one that waits for its share may take up another
+        // `embed`, which must not meet the lock held below it. Two that start together both pack; one result stays.
+        let blocks = self.blocks.iter().flat_map(|b| [Some(&b.first), Some(&b.second), b.downsample.as_ref()]);
+        let all: Vec<ConvWeights> = std::iter::once(&self.stem)
+            .chain(blocks.flatten())
+            .map(|l| l.conv.prepare::<E>(self.kernel, &self.parameters[l.weight].values))
+            .collect();
+        &self.weights.get_or_init(|| all)[layer.layer]
     }
 
     fn running_affine(&self, layer: &ConvNorm) -> Affine {
-        let running = &self.running[layer.running];
+        let running = &self.running[layer.layer];
         Affine::of_running(
             &running.mean,
             &running.variance,
