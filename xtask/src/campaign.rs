@@ -48,9 +48,10 @@ struct HeldOut {
     precision: f64,
     contamination_ordinary: f64,
     average_precision: f64,
-    difference: f64,
-    difference_low: f64,
-    difference_high: f64,
+    // Empty in the first row, which is compared with itself.
+    difference: Option<f64>,
+    difference_low: Option<f64>,
+    difference_high: Option<f64>,
 }
 
 /// Runs, or continues, a campaign and writes `summary.md` and `summary.csv` beside its runs.
@@ -144,6 +145,10 @@ fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
     values.sum::<f64>() / n
 }
 
+fn number(field: Option<f64>) -> f64 {
+    field.unwrap_or(f64::NAN)
+}
+
 /// One line for each variant: the learned features, the strongest baseline, and the paired difference.
 fn summarise(seeds: &[u64], judged: &[(String, Vec<Vec<HeldOut>>)]) -> String {
     let mut text = format!(
@@ -160,9 +165,9 @@ fn summarise(seeds: &[u64], judged: &[(String, Vec<Vec<HeldOut>>)]) -> String {
         let rows: Vec<&HeldOut> =
             skies.iter().filter_map(|rows| rows.iter().find(|row| row.features == baseline)).collect();
         let (difference, low, high) = match rows.as_slice() {
-            [row] => (row.difference, row.difference_low, row.difference_high),
+            [row] => (number(row.difference), number(row.difference_low), number(row.difference_high)),
             rows => {
-                let (mean, half) = mean_and_spread(&rows.iter().map(|row| row.difference).collect::<Vec<_>>());
+                let (mean, half) = mean_and_spread(&rows.iter().map(|row| number(row.difference)).collect::<Vec<_>>());
                 (mean, mean - half, mean + half)
             }
         };
@@ -212,14 +217,18 @@ fn comma_separated(seeds: &[u64], judged: &[(String, Vec<Vec<HeldOut>>)]) -> Str
                     row.precision,
                     row.contamination_ordinary,
                     row.average_precision,
-                    row.difference,
-                    row.difference_low,
-                    row.difference_high
+                    text_of(row.difference),
+                    text_of(row.difference_low),
+                    text_of(row.difference_high)
                 );
             }
         }
     }
     text
+}
+
+fn text_of(field: Option<f64>) -> String {
+    field.map_or(String::new(), |value| value.to_string())
 }
 
 #[cfg(test)]
@@ -233,10 +242,23 @@ mod tests {
             precision: 0.5,
             contamination_ordinary: 0.0,
             average_precision,
-            difference,
-            difference_low: difference - 0.1,
-            difference_high: difference + 0.1,
+            difference: Some(difference).filter(|d| d.is_finite()),
+            difference_low: Some(difference - 0.1),
+            difference_high: Some(difference + 0.1),
         }
+    }
+
+    #[test]
+    fn the_first_row_of_a_table_has_no_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held-out.csv");
+        let head = "features,recall,precision,contamination_ordinary,average_precision,difference,difference_low,difference_high";
+        std::fs::write(&path, format!("{head}\nSimCLR,0.3,0.3,0.1,0.35,,,\nrings,0.2,0.2,0.1,0.3,0.05,-0.1,0.2\n"))
+            .unwrap();
+        let rows = read_held_out(&path).unwrap();
+        assert_eq!((rows[0].difference, rows[1].difference), (None, Some(0.05)));
+        std::fs::write(&path, format!("{head}\nSimCLR,0.3,0.3,0.1,0.35,,,\n")).unwrap();
+        assert!(read_held_out(&path).unwrap_err().to_string().contains("found 1 rows"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Where the computing is done: threads and device, chosen once per process.
 use std::time::Duration;
 
+use radio_tensor::kernel::{KERNEL_VARIABLE, kernel_in_use, kernel_request};
+
 /// Options every long command has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ComputeOptions {
@@ -56,7 +58,7 @@ pub enum ComputeError {
     },
 }
 
-/// Sets up threads and device. Call once, before any work.
+/// Sets up threads and device, and says so on the terminal where `RADIO_SSL_KERNEL` asks for what there is not. Call once, before any work.
 ///
 /// # Errors
 /// [`ComputeError`] if the device is not available in this build, or threads were set up before.
@@ -69,6 +71,9 @@ pub fn use_compute(options: &ComputeOptions) -> Result<(), ComputeError> {
             .num_threads(usize::from(threads))
             .build_global()
             .map_err(|source| ComputeError::Threads { threads, source })?;
+    }
+    if let Some(request) = kernel_request().filter(|request| request != kernel_in_use().name()) {
+        eprintln!("{KERNEL_VARIABLE}={request}: no such kernel here; using {}", kernel_in_use().name());
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use metrics::published::PUBLISHED_RANKING_F1;
 use metrics::{FrameGroup, THRESHOLD_STEP};
 use radio_io::Survey;
 use radio_tensor::checkpoint::Checkpoint;
+use radio_tensor::kernel::kernel_in_use;
 use rank_gbdt::{Importance, Ranking};
 use ssl_simclr::SimClrConfig;
 
@@ -209,6 +210,10 @@ fn provenance(config: &Table4Config, evaluation: &Evaluation) -> Result<Vec<(Str
         ("preset".into(), config.preset.name().into()),
         ("seed".into(), config.seed.to_string()),
         ("input".into(), format!("3 × {0} × {0} pixels (the paper: 224)", recipe.size)),
+        (
+            "encoder computes in".into(),
+            format!("{}, kernel {}", config.simclr.precision.name(), kernel_in_use().name()),
+        ),
     ];
     match &config.checkpoint_sha256 {
         Some(hash) => lines.push(("encoder".into(), format!("checkpoint with SHA-256 {hash}"))),

@@ -57,6 +57,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// The name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// A convolution and the batch norm behind it.
 ///
 /// `weight`, `gamma` and `beta` are places in the parameter list; `layer` is the place among the convolutions, and so in
