@@ -278,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn the_plans_of_the_documentation_are_plans() {
+        for text in [
+            include_str!("../../docs/examples/training-search.toml"),
+            include_str!("../../docs/examples/five-skies.toml"),
+        ] {
+            let plan: Plan = toml::from_str(text).unwrap();
+            for variant in &plan.variants {
+                let settings: Vec<String> = plan.settings.iter().chain(&variant.settings).cloned().collect();
+                radio_ssl::run_config::Table4Config::preset(plan.preset, 1).with_settings(&settings).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn names_become_folders() {
         assert_eq!(folder_name("Table 2, 96 px"), "table-2--96-px");
     }
