@@ -70,6 +70,24 @@ fn chosen(name: Option<&str>) -> Kernel {
     Kernel::best_up_to(limit)
 }
 
+/// Whether bf16 products outrun f32 ones here: twice the rate on AMD's Zen 5, measured; on an Intel server core with AMX the
+/// same instruction was measured slower than f32 (175 to 205 against 272 to 299 GFLOP/s on two cores), so not there.
+pub fn bf16_is_faster() -> bool {
+    kernel_in_use() == Kernel::Avx512Bf16 && is_amd()
+}
+
+/// The vendor that the processor names itself.
+#[cfg(target_arch = "x86_64")]
+fn is_amd() -> bool {
+    let leaf = std::arch::x86_64::__cpuid(0);
+    [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_amd() -> bool {
+    false
+}
+
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f")

@@ -1,7 +1,7 @@
 //! Every number a pre-training run depends on.
 use radio_augment::{Augmenter, Recipe, Sampling};
 use radio_tensor::adam::AdamConfig;
-use radio_tensor::kernel::{Kernel, kernel_in_use};
+use radio_tensor::kernel::bf16_is_faster;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use radio_tensor::schedule::WarmupCosine;
 use serde::{Deserialize, Serialize};
@@ -115,9 +115,9 @@ impl SimClrConfig {
         }
     }
 
-    /// The same with the numbers this processor is fastest with: bf16 where it multiplies bf16 pairs, f32 elsewhere.
+    /// The same with the numbers this processor is fastest with: bf16 where its bf16 products are fast, f32 elsewhere.
     pub fn fastest_here(self) -> Self {
-        let precision = if kernel_in_use() == Kernel::Avx512Bf16 { Precision::Bf16 } else { Precision::F32 };
+        let precision = if bf16_is_faster() { Precision::Bf16 } else { Precision::F32 };
         Self { precision, ..self }
     }
 
