@@ -70,8 +70,8 @@ fn chosen(name: Option<&str>) -> Kernel {
     Kernel::best_up_to(limit)
 }
 
-/// Whether bf16 products outrun f32 ones here: twice the rate on AMD's Zen 5, measured; on an Intel server core with AMX the
-/// same instruction was measured slower than f32 (175 to 205 against 272 to 299 GFLOP/s on two cores), so not there.
+/// Whether bf16 products outrun f32 ones here: twice the rate on AMD's Zen 5, by
+/// `examples/conv_speed`; on Intel server cores with AMX the same instruction is reported slower than f32, so not there.
 pub fn bf16_is_faster() -> bool {
     kernel_in_use() == Kernel::Avx512Bf16 && is_amd()
 }
