@@ -86,7 +86,8 @@ pub fn campaign(plan_path: &Path, checkpoint_every: Duration) -> Result<()> {
                 settings: plan.settings.iter().chain(&variant.settings).cloned().collect(),
                 checkpoint_every,
             };
-            // A finished run is not opened again: its report is its last file.
+            // A finished run is not run again (its report is its last file), but it must be of this plan.
+            options.config()?.claim_folder(&out).with_context(|| format!("{}, seed {seed}", variant.name))?;
             let table = out.join("report").join("held-out.csv");
             if !out.join("report").join("index.html").exists() {
                 reproduce_table4(&options).with_context(|| format!("{}, seed {seed}", variant.name))?;

@@ -43,6 +43,32 @@ pub struct Table4Options {
     pub checkpoint_every: Duration,
 }
 
+impl Table4Options {
+    /// Every number of the run that these options ask for.
+    ///
+    /// # Errors
+    /// If survey or checkpoint cannot be read, or a setting does not fit.
+    pub fn config(&self) -> Result<Table4Config> {
+        let mut config = Table4Config::preset(self.preset, self.seed);
+        if let Some(path) = &self.survey {
+            config = config.on_survey(stages::open_survey(path)?)?;
+        }
+        if let Some(path) = &self.checkpoint {
+            config.checkpoint_sha256 = Some(sha256_of(path)?);
+            let loaded = Checkpoint::read(path)?;
+            config.simclr = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
+        }
+        if !self.settings.is_empty() {
+            let simclr = config.simclr.clone();
+            config = config.with_settings(&self.settings)?;
+            if self.checkpoint.is_some() && config.simclr != simclr {
+                bail!("--set simclr…: the encoder and its input come from --checkpoint; leave one of the two out");
+            }
+        }
+        Ok(config)
+    }
+}
+
 /// What a run leaves.
 pub struct Table4Outcome {
     /// The run folder.
@@ -59,22 +85,7 @@ pub struct Table4Outcome {
 /// If an input is unusable, an output cannot be written, or the user interrupts.
 pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
     interrupt::listen();
-    let mut config = Table4Config::preset(options.preset, options.seed);
-    if let Some(path) = &options.survey {
-        config = config.on_survey(stages::open_survey(path)?)?;
-    }
-    if let Some(path) = &options.checkpoint {
-        config.checkpoint_sha256 = Some(sha256_of(path)?);
-        let loaded = Checkpoint::read(path)?;
-        config.simclr = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
-    }
-    if !options.settings.is_empty() {
-        let simclr = config.simclr.clone();
-        config = config.with_settings(&options.settings)?;
-        if options.checkpoint.is_some() && config.simclr != simclr {
-            bail!("--set simclr…: the encoder and its input come from --checkpoint; leave one of the two out");
-        }
-    }
+    let config = options.config()?;
     let folder = RunFolder::new(&options.out.clone().unwrap_or_else(|| default_folder(&config)));
     config.claim_folder(folder.path())?;
     let mut times = Vec::new();
