@@ -1,7 +1,5 @@
 //! Our side of `bench-peers`: one case a process, one timing a request, as the Python peer does it.
 use std::hint::black_box;
-use std::io::{BufRead, Write};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
@@ -13,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use ssl_simclr::nt_xent::nt_xent_with_gradient;
 use ssl_simclr::{Pretraining, SimClrConfig};
 
+use crate::bench_sides::answer_timings;
+
 /// Width of the embedding NT-Xent is timed on.
 const DIM: usize = 128;
-/// Rounds before the first timing.
-const WARM_UP: usize = 2;
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,49 +64,12 @@ impl Case {
     }
 }
 
-/// What a process says once it is warm.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Ready {
-    /// The task.
-    pub ready: String,
-    /// What computes.
-    pub version: String,
-}
-
-/// One timing.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Timing {
-    /// Of one round.
-    pub seconds: f64,
-    /// Largest resident memory of the process so far, where the system tells.
-    pub peak_kib: Option<u64>,
-}
-
 /// Sets the case up, warms up, and answers every line of the input with a timing.
 pub fn bench_case(case: &str) -> Result<()> {
     let case: Case = serde_json::from_str(case).context("the case is no JSON of a known case")?;
     rayon::ThreadPoolBuilder::new().num_threads(case.threads).build_global().context("threads")?;
-    let mut round = set_up(&case)?;
-    for _ in 0..WARM_UP {
-        round()?;
-    }
     let version = format!("radio-ssl {}, kernel {}", env!("CARGO_PKG_VERSION"), kernel_in_use().name());
-    say(&Ready { ready: format!("{:?}", case.task), version })?;
-    for line in std::io::stdin().lock().lines() {
-        line.context("standard input")?;
-        let start = Instant::now();
-        for _ in 0..case.repeats {
-            round()?;
-        }
-        say(&Timing { seconds: start.elapsed().as_secs_f64() / case.repeats as f64, peak_kib: peak_kib() })?;
-    }
-    Ok(())
-}
-
-fn say(line: &impl Serialize) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", serde_json::to_string(line)?)?;
-    Ok(out.flush()?)
+    answer_timings(&format!("{:?}", case.task), &version, case.repeats, set_up(&case)?)
 }
 
 fn set_up(case: &Case) -> Result<Box<dyn FnMut() -> Result<()>>> {
@@ -146,10 +107,4 @@ fn set_up(case: &Case) -> Result<Box<dyn FnMut() -> Result<()>>> {
             })
         }
     })
-}
-
-/// VmHWM of this process, KiB.
-fn peak_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }

@@ -2,9 +2,11 @@
 //!
 //! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
 mod bench_case;
+mod bench_data;
 mod bench_page;
 mod bench_peers;
 mod bench_pipeline;
+mod bench_sides;
 mod campaign;
 mod check_published;
 mod kill_check;
@@ -72,6 +74,14 @@ enum Task {
     /// One side of `bench-peers`.
     #[command(hide = true)]
     BenchCase {
+        /// The case, as JSON.
+        case: String,
+    },
+    /// Windows, recipe and augmentation beside astropy, fitsio, OpenCV and albumentations; writes docs/benchmarks.md.
+    BenchData(bench_data::BenchData),
+    /// One side of `bench-data`.
+    #[command(hide = true)]
+    BenchDataCase {
         /// The case, as JSON.
         case: String,
     },
@@ -149,6 +159,8 @@ fn run(task: Task) -> Result<()> {
         Task::SimGates(options) => sim_gates::sim_gates(&options),
         Task::BenchPeers(options) => bench_peers::bench_peers(&options),
         Task::BenchCase { case } => bench_case::bench_case(&case),
+        Task::BenchData(options) => bench_data::bench_data(&options),
+        Task::BenchDataCase { case } => bench_data::bench_data_case(&case),
         Task::BenchPipeline(options) => bench_pipeline::bench_pipeline(&options),
         Task::Tidy => tidy::tidy(),
     }
