@@ -22,7 +22,7 @@ use parquet::{
 
 use atomic_file::AtomicFile;
 
-use crate::error::Error;
+use crate::{error::Error, parquet_file::read_parquet_file};
 
 /// Columns before the features.
 pub(crate) const FIXED_COLUMNS: [&str; 5] = ["id", "ra", "dec", "rms", "blank_fraction"];
@@ -129,28 +129,28 @@ impl FeatureTable {
     /// # Errors
     /// [`Error::Io`], [`Error::Parquet`], and [`Error::Columns`] if names, order or types differ.
     pub fn read_parquet(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        let refused = |source| Error::Parquet { path: path.into(), source };
-        let reader = SerializedFileReader::new(file).map_err(refused)?;
-        let schema = reader.metadata().file_metadata().schema_descr();
-        let describe = |column: &parquet::schema::types::ColumnDescPtr| {
-            let optional = if column.max_def_level() > 0 { " (optional)" } else { "" };
-            format!("{} {}{optional}", column.name(), column.physical_type())
-        };
-        let found: Vec<String> = schema.columns().iter().map(describe).collect();
-        let n_features = found.len().saturating_sub(FIXED_COLUMNS.len());
-        let expected = typed_column_names(n_features);
-        if found != expected {
-            return Err(Error::Columns { path: path.into(), found, expected });
-        }
-        let mut table = read_groups(&reader, n_features).map_err(refused)?;
-        let metadata = reader.metadata().file_metadata().key_value_metadata();
-        table.metadata = metadata
-            .into_iter()
-            .flatten()
-            .map(|entry| (entry.key.clone(), entry.value.clone().unwrap_or_default()))
-            .collect();
-        Ok(table)
+        read_parquet_file(path, |reader| {
+            let schema = reader.metadata().file_metadata().schema_descr();
+            let describe = |column: &parquet::schema::types::ColumnDescPtr| {
+                let optional = if column.max_def_level() > 0 { " (optional)" } else { "" };
+                format!("{} {}{optional}", column.name(), column.physical_type())
+            };
+            let found: Vec<String> = schema.columns().iter().map(describe).collect();
+            let n_features = found.len().saturating_sub(FIXED_COLUMNS.len());
+            let expected = typed_column_names(n_features);
+            if found != expected {
+                return Err(Error::Columns { path: path.into(), found, expected });
+            }
+            let refused = |source| Error::Parquet { path: path.into(), source };
+            let mut table = read_groups(reader, n_features).map_err(refused)?;
+            let metadata = reader.metadata().file_metadata().key_value_metadata();
+            table.metadata = metadata
+                .into_iter()
+                .flatten()
+                .map(|entry| (entry.key.clone(), entry.value.clone().unwrap_or_default()))
+                .collect();
+            Ok(table)
+        })
     }
 }
 

@@ -40,6 +40,7 @@ pub mod header;
 pub mod image_writer;
 pub mod mosaic;
 pub mod noise;
+mod parquet_file;
 mod pixels;
 mod projection;
 pub mod survey;

@@ -123,6 +123,30 @@ fn columns_of_another_type_are_refused() -> Test {
     Ok(())
 }
 
+/// Found by fuzzing: a page that wants a dictionary which the file lacks made the library panic.
+#[test]
+fn a_missing_dictionary_is_an_error() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("features.parquet");
+    table(3, 4).write_parquet(&path)?;
+    let good = fs::read(&path)?;
+    let mut stopped = 0;
+    // In every page header the encoding (plain, 0) becomes a dictionary's (8 in the zigzag of the format).
+    for at in 0..good.len() {
+        let mut bytes = good.clone();
+        if bytes[at] != 0x10 && bytes[at] != 0x00 {
+            continue;
+        }
+        bytes[at] = 0x10;
+        fs::write(&path, bytes)?;
+        if let Err(refused) = FeatureTable::read_parquet(&path) {
+            stopped += usize::from(refused.source().is_some_and(|why| why.to_string().contains("library stopped")));
+        }
+    }
+    assert!(stopped > 0, "no change of a byte made the library panic any more: this test and the guard can go");
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
