@@ -87,6 +87,15 @@ enum Task {
     },
     /// Pairs a second from FITS to updated weights, with the share of every stage; writes docs/benchmarks.md.
     BenchPipeline(bench_pipeline::BenchPipeline),
+    /// Mutated files through every reader: no panic, no allocation beyond a limit, no silent short read.
+    #[command(
+        after_help = "Example:\n  cargo xtask fuzz --files 1000000 --only VOTable\n\nAll options: cargo xtask fuzz -- --help"
+    )]
+    Fuzz {
+        /// Options of the fuzzer.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Checks what no compiler checks: module docs, file names, changelog.
     Tidy,
 }
@@ -162,6 +171,12 @@ fn run(task: Task) -> Result<()> {
         Task::BenchData(options) => bench_data::bench_data(&options),
         Task::BenchDataCase { case } => bench_data::bench_data_case(&case),
         Task::BenchPipeline(options) => bench_pipeline::bench_pipeline(&options),
+        Task::Fuzz { options } => {
+            // A program of its own: its allocator counts.
+            let mut arguments = vec!["run", "--quiet", "--package", "xtask", "--bin", "fuzz-readers", "--"];
+            arguments.extend(options.iter().map(String::as_str));
+            cargo(&arguments)
+        }
         Task::Tidy => tidy::tidy(),
     }
 }
