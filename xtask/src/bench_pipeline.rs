@@ -1,7 +1,7 @@
 //! `bench-pipeline`: pairs a second from a FITS mosaic to updated weights, and where the time goes.
 //!
-//! The rate is that of the real training loop, whose loader works ahead of the model. The shares come from the same
-//! batches taken through one stage after the other, each on all threads.
+//! The rate is that of the real training loop, whose loader works ahead of the model; beside it stands the step alone on views that are
+//! ready. The shares come from the same batches taken through one stage after the other, each on all threads.
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -25,27 +25,49 @@ use crate::bench_page::{Watch, circumstances, ensure_quiet, median, ticks_of, wr
 /// Options of the command.
 #[derive(clap::Args)]
 pub struct BenchPipeline {
-    /// Pairs of a batch.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..))]
-    pairs: u16,
-    /// Side of the views, pixels.
-    #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u16).range(32..))]
-    side: u16,
-    /// Batches that are timed.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(3..))]
+    /// Side of the views, pairs of a batch, precision; may be given several times.
+    #[arg(long = "case", value_name = "SIDE:PAIRS:PRECISION", value_parser = parse_case,
+          default_values = ["224:16:bf16", "224:16:f32", "96:64:bf16", "96:64:f32"])]
+    cases: Vec<PipelineCase>,
+    /// Batches a timing takes.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(3..))]
     batches: u16,
+    /// Timings of loop and bare step, in turn.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..))]
+    alternations: u16,
     /// Threads.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
-    /// Compute in bf16.
-    #[arg(long)]
-    bf16: bool,
     /// Print the table and leave the page alone.
     #[arg(long)]
     dry: bool,
     /// The page the table goes to.
     #[arg(long, default_value = "docs/benchmarks.md", value_name = "FILE")]
     page: PathBuf,
+}
+
+/// One way to train.
+#[derive(Debug, Clone, Copy)]
+struct PipelineCase {
+    side: usize,
+    pairs: usize,
+    precision: Precision,
+}
+
+fn parse_case(text: &str) -> Result<PipelineCase, String> {
+    let wrong = || format!("`{text}` is not like 224:16:bf16");
+    let mut parts = text.split(':');
+    let mut number = |least: usize| {
+        let value = parts.next().and_then(|part| part.parse::<usize>().ok());
+        value.filter(|value| (least..=4096).contains(value)).ok_or_else(wrong)
+    };
+    let (side, pairs) = (number(32)?, number(2)?);
+    let precision = match (parts.next(), parts.next()) {
+        (Some("bf16"), None) => Precision::Bf16,
+        (Some("f32"), None) => Precision::F32,
+        _ => return Err(wrong()),
+    };
+    Ok(PipelineCase { side, pairs, precision })
 }
 
 /// Stages of a step, in order.
@@ -61,33 +83,58 @@ const STAGES: [&str; 5] = [
 pub fn bench_pipeline(options: &BenchPipeline) -> Result<()> {
     let threads = usize::from(options.threads);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
-    let (pairs, side, batches) = (usize::from(options.pairs), usize::from(options.side), usize::from(options.batches));
-    let precision = if options.bf16 { Precision::Bf16 } else { Precision::F32 };
-    let config = SimClrConfig { precision, ..SimClrConfig::laptop(1, side, pairs, 1) };
+    let (batches, alternations) = (usize::from(options.batches), usize::from(options.alternations));
     let folder = tempfile::tempdir().context("a folder for the sky")?;
     let sky = folder.path().join("sky");
     simulate_into(&SimConfig::emu_pilot(Tier::Demo, 1), &sky)?;
-    let frames = SurveyFrames::open(&open_survey(&sky.join("survey.toml"))?, &config.recipe)?;
-    ensure!(frames.len() >= (batches + 1) * pairs, "{} frames are too few for {batches} batches", frames.len());
-
     let used = || ticks_of(std::process::id()).unwrap_or(0);
     let watch = Watch::start(used());
-    let rate = training_rate(&config, &frames, batches)?;
-    let stages = stage_times(&config, &frames, batches)?;
-    let others = watch.others(used());
-    let whole: f64 = stages.iter().sum();
-    let mut text = String::from("| stage | ms a batch | share |\n|---|---|---|\n");
-    for (stage, seconds) in STAGES.iter().zip(stages) {
-        let _ = writeln!(text, "| {stage} | {:.1} | {:.1} % |", 1e3 * seconds, 100.0 * seconds / whole);
+    let mut text = format!(
+        "| views | FITS to weights | bare step | ratio (range) | {} |\n|---|---|---|---|{}\n",
+        STAGES.join(" | "),
+        "---|".repeat(STAGES.len())
+    );
+    let mut frames_of_sky = 0;
+    for &PipelineCase { side, pairs, precision } in &options.cases {
+        let config = SimClrConfig { precision, ..SimClrConfig::laptop(1, side, pairs, 1) };
+        let frames = SurveyFrames::open(&open_survey(&sky.join("survey.toml"))?, &config.recipe)?;
+        ensure!(frames.len() >= (batches + 1) * pairs, "{} frames are too few for {batches} batches", frames.len());
+        frames_of_sky = frames.len();
+        let (mut rates, mut bares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shares: [Vec<f64>; 5] = Default::default();
+        for _ in 0..alternations {
+            let rate = training_rate(&config, &frames, batches)?;
+            let stages = stage_times(&config, &frames, batches)?;
+            let whole: f64 = stages.iter().sum();
+            let bare = pairs as f64 / (stages[3] + stages[4]);
+            rates.push(rate);
+            bares.push(bare);
+            ratios.push(rate / bare);
+            shares.iter_mut().zip(stages).for_each(|(share, stage)| share.push(100.0 * stage / whole));
+        }
+        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().copied().fold(0.0, f64::max);
+        let _ = write!(
+            text,
+            "| {side} px, {pairs} pairs, {} | {:.1} pairs/s | {:.1} pairs/s | **{:.2}** ({least:.2}–{most:.2}) |",
+            precision.name(),
+            median(&rates),
+            median(&bares),
+            median(&ratios)
+        );
+        for share in &shares {
+            let _ = write!(text, " {:.1} % |", median(share));
+        }
+        text.push('\n');
     }
+    let others = watch.others(used());
     let _ = writeln!(
         text,
-        "\n**{rate:.1} pairs/s** from FITS to updated weights: {side} px, {pairs} pairs a batch, {}, kernel {}, demo sky of \
-         {} frames; rate of the training loop, shares of the stages one after the other, medians of {batches} batches. Other \
-         processes took {:.0} % of the processor. {}",
-        if options.bf16 { "bf16" } else { "f32" },
+        "\nRate of the real training loop, whose loader works ahead of the model on the same threads, beside the step alone on views \
+         that are ready (asked of the ratio: 0.93); shares are of the stages taken one after the other. Demo sky of {frames_of_sky} \
+         frames of 256 px, medians of {alternations} alternations of {batches} batches, kernel {}. Other processes took {:.0} % of \
+         the processor. {}",
         kernel_in_use().name(),
-        frames.len(),
         100.0 * others,
         circumstances(threads, &[format!("radio-ssl {}", env!("CARGO_PKG_VERSION"))])
     );
