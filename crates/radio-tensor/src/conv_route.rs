@@ -16,15 +16,15 @@ use crate::nhwc::{Map, Nhwc};
 #[cfg(target_arch = "x86_64")]
 use crate::{
     indirect, indirect::Output, indirect_weight, packed_weights::PackedWeights, row_table::Grid,
-    row_table::LONGEST_SEGMENT,
+    row_table::LONGEST_SEGMENT, tile::Tiles,
 };
 
 /// The way of one convolution in one precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
-    /// The tiles of this precision.
+    /// Tiles of this precision.
     #[cfg(target_arch = "x86_64")]
-    Tiles,
+    Tiles(Tiles),
     /// bf16 widened to f32, the result rounded.
     Widened,
     /// f32 patches and `gemm`.
@@ -52,13 +52,10 @@ impl Conv2d {
         {
             let fits = |values: usize| (1..=LONGEST_SEGMENT).contains(&values);
             let short = fits(self.segment_values()) && fits(self.out_channels);
-            if E::PER_WORD == 1 && kernel >= Kernel::Avx512 && short {
-                return Route::Tiles;
-            }
             // Words of two channels; only a whole kernel row may end in half a word (the image's three channels).
             let even = self.out_channels.is_multiple_of(2) && (self.in_channels.is_multiple_of(2) || self.reads_rows());
-            if E::PER_WORD == 2 && kernel >= Kernel::Avx512Bf16 && short && even {
-                return Route::Tiles;
+            if let Some(tiles) = Tiles::of::<E>(kernel).filter(|_| short && (even || E::PER_WORD == 1)) {
+                return Route::Tiles(tiles);
             }
         }
         if E::PER_WORD == 2 { Route::Widened } else { Route::Gemm }
@@ -72,7 +69,7 @@ impl Conv2d {
         assert_eq!(weight.len(), self.weights(), "weights of {self:?}");
         let values = match self.route::<E>(kernel) {
             #[cfg(target_arch = "x86_64")]
-            Route::Tiles => Prepared::Packed(PackedWeights::forward::<E>(self, weight)),
+            Route::Tiles(tiles) => Prepared::Packed(PackedWeights::forward::<E>(tiles, self, weight)),
             Route::Widened => Prepared::Widened(Box::new(self.prepare::<f32>(kernel, &rounded::<E>(weight)))),
             Route::Gemm => Prepared::Plain(weight.to_vec()),
         };
@@ -184,9 +181,9 @@ impl Conv2d {
         }
         match self.route::<E>(kernel) {
             #[cfg(target_arch = "x86_64")]
-            Route::Tiles => {
+            Route::Tiles(tiles) => {
                 let (phases, taps) = indirect::phases(self, dx.h, dx.w);
-                let packed = PackedWeights::backward::<E>(self, weight, &taps);
+                let packed = PackedWeights::backward::<E>(tiles, self, weight, &taps);
                 match &phases[..] {
                     [only] if self.stride == 1 => {
                         let output = if accumulate { Output::Added } else { Output::Stored };
@@ -219,7 +216,7 @@ impl Conv2d {
         }
         match self.route::<E>(kernel) {
             #[cfg(target_arch = "x86_64")]
-            Route::Tiles => indirect_weight::weight_gradient(self, x, dy, dw),
+            Route::Tiles(tiles) => indirect_weight::weight_gradient(tiles, self, x, dy, dw),
             Route::Widened => self.backward_weight_on::<f32>(kernel, &x.converted(), &dy.converted(), dw),
             Route::Gemm => {
                 if let (Some(x), Some(dy)) = (as_f32(x), as_f32(dy)) {

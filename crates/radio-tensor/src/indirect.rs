@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 
+use crate::amx_tile::{self, ConfiguredTiles, Panel};
 use crate::batch_norm::{Affine, Moments, relu};
 use crate::conv2d::Conv2d;
 use crate::element::Element;
@@ -15,20 +16,23 @@ use crate::kernel::vectorised;
 use crate::nhwc::{CacheLine, Map};
 use crate::packed_weights::PackedWeights;
 use crate::row_table::Grid;
-use crate::tile::{self, COLUMNS, ROWS, WordBlock};
+use crate::tile::{self, COLUMNS, Tiles, WordBlock};
 
 /// Output pixels of one task at most: their f32 sums stay in the second-level cache.
 const TASK_PIXELS: usize = 192;
 /// Words of the summed axis taken at a time: 64 columns of them fill two thirds of the first-level cache.
 const BLOCK_WORDS: usize = 128;
+/// Panels of 64 columns for which the AMX tiles gather rows once: their sums take half of a second-level cache of 512 KiB.
+const AMX_PANELS: usize = 4;
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { starts: Vec::new(), sums: Vec::new() }) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { starts: Vec::new(), left: Vec::new(), sums: Vec::new() }) };
 }
 
 /// Buffers of the task in work on a thread.
 struct Scratch {
     starts: Vec<*const u32>,
+    left: Vec<CacheLine>,
     sums: Vec<CacheLine>,
 }
 
@@ -77,10 +81,10 @@ fn product_then<E: Element, T: Send>(
     output: Output<E>,
     then: impl Fn(&[E]) -> T + Sync,
 ) -> Vec<T> {
-    tile::assert_available::<E>();
+    weights.tiles.assert_available::<E>();
     let channels = y.c;
     assert!(channels == weights.columns && (y.h, y.w) == (grid.rows, grid.cols) && y.n == x.n);
-    let task = task_pixels(y.pixels());
+    let task = task_pixels(y.pixels(), weights.tiles);
     y.values_mut()
         .par_chunks_mut(task * channels)
         .enumerate()
@@ -113,7 +117,7 @@ pub fn phased_product<E: Element>(
     dx: &mut Map<E>,
     accumulate: bool,
 ) {
-    tile::assert_available::<E>();
+    weights.tiles.assert_available::<E>();
     let (h, w, c) = (dx.h, dx.w, dx.c);
     assert!(c == weights.columns && dx.n == dy.n);
     let images = (TASK_PIXELS * stride * stride / (h * w)).max(1);
@@ -123,7 +127,7 @@ pub fn phased_product<E: Element>(
         for phase in phases {
             let plane = phase.grid.rows * phase.grid.cols;
             let pixels = images * plane;
-            let task = task_pixels(pixels);
+            let task = task_pixels(pixels, weights.tiles);
             for first in (0..pixels).step_by(task) {
                 places.clear();
                 places.extend((first..(first + task).min(pixels)).map(|p| {
@@ -196,33 +200,48 @@ fn rows_of_product<E: Element>(
 ) {
     let (rows, segments, words) = (places.len(), grid.shifts.len(), weights.words);
     assert!(first_segment + segments <= weights.segments && words == weights.inner.div_ceil(E::PER_WORD));
-    SCRATCH.with_borrow_mut(|Scratch { starts, sums }| {
+    let (together, panel_rows) = match weights.tiles {
+        Tiles::F32 | Tiles::Bf16 => (1, rows),
+        Tiles::Amx => (AMX_PANELS.min(weights.panels()), rows.next_multiple_of(amx_tile::SIDE)),
+    };
+    // SAFETY: the two entries have checked the processor; this thread works on nothing else until the task is done.
+    let amx = (weights.tiles == Tiles::Amx).then(|| unsafe { ConfiguredTiles::new() });
+    SCRATCH.with_borrow_mut(|Scratch { starts, left, sums }| {
         let starts = grid.row_starts(x, weights.inner, first, rows, starts);
-        sums.resize((rows * COLUMNS / 16).max(sums.len()), CacheLine::zeroed());
-        let sums: &mut [f32] = &mut bytemuck::cast_slice_mut(sums)[..rows * COLUMNS];
+        sums.resize((together * panel_rows * COLUMNS / 16).max(sums.len()), CacheLine::zeroed());
+        let sums: &mut [f32] = &mut bytemuck::cast_slice_mut(sums)[..together * panel_rows * COLUMNS];
         let table = starts.table();
-        for panel in 0..weights.panels() {
-            let columns = &weights.panel(panel)[first_segment * words * COLUMNS..];
+        for first_panel in (0..weights.panels()).step_by(together) {
+            let panels = first_panel..(first_panel + together).min(weights.panels());
             for block in word_blocks(segments, words) {
-                let from = (block.segment * words + block.first) * COLUMNS;
-                let columns = &columns[from..][..block.segments * block.words * COLUMNS];
+                let (segment, count) = (first_segment + block.segment, block.segments * block.words);
+                let columns = |panel| weights.lines(panel, segment, block.first, count);
                 let add = block.segment + block.first > 0;
                 // SAFETY: `columns` and `sums` were just cut to the sizes the tiles state. From each of
                 // the table's addresses on, the words of `inner` values can be read (`RowStarts`), and no block goes
                 // beyond them. The processor's features were checked.
                 unsafe {
-                    if E::PER_WORD == 1 {
-                        tile::f32_words::gathered(table, block, columns.as_ptr(), sums.as_mut_ptr(), add);
-                    } else {
-                        tile::bf16_words::gathered(table, block, columns.as_ptr(), sums.as_mut_ptr(), add);
+                    match &amx {
+                        Some(amx) => {
+                            let panel = |panel| Panel { words: columns(panel), used: weights.used(panel) };
+                            let panels: Vec<Panel> = panels.clone().map(panel).collect();
+                            amx_tile::gathered(amx, table, block, &panels, left, sums, add);
+                        }
+                        None => {
+                            let product =
+                                if E::PER_WORD == 1 { tile::f32_words::gathered } else { tile::bf16_words::gathered };
+                            product(table, block, columns(first_panel).as_ptr(), sums.as_mut_ptr(), add);
+                        }
                     }
                 }
             }
-            let channel = panel * COLUMNS;
-            match output {
-                Output::Stored => write_out(sums, places, y, weights.columns, channel, false),
-                Output::Added => write_out(sums, places, y, weights.columns, channel, true),
-                Output::Relu { line, shortcut, own } => write_relu(sums, y, channel, line, shortcut, own),
+            for (panel, sums) in panels.zip(sums.chunks_exact(panel_rows * COLUMNS)) {
+                let channel = panel * COLUMNS;
+                match output {
+                    Output::Stored => write_out(sums, places, y, weights.columns, channel, false),
+                    Output::Added => write_out(sums, places, y, weights.columns, channel, true),
+                    Output::Relu { line, shortcut, own } => write_relu(sums, y, channel, line, shortcut, own),
+                }
             }
         }
     });
@@ -304,9 +323,9 @@ vectorised! {
 }
 
 /// Pixels per task: an even number of nearly equal tasks of whole tiles, none above [`TASK_PIXELS`].
-fn task_pixels(pixels: usize) -> usize {
+fn task_pixels(pixels: usize, tiles: Tiles) -> usize {
     let tasks = 2 * pixels.div_ceil(2 * TASK_PIXELS).max(1);
-    pixels.div_ceil(tasks).next_multiple_of(ROWS).max(ROWS)
+    pixels.div_ceil(tasks).next_multiple_of(tiles.rows()).max(tiles.rows())
 }
 
 #[cfg(test)]
@@ -322,7 +341,7 @@ mod tests {
     }
 
     /// NaN behind the input must not reach the output, and nothing behind the output may change.
-    fn stays_inside<E: Element>() {
+    fn stays_inside<E: Element>(tiles: Tiles) {
         for (kernel, stride, pad) in [(3, 1, 1), (3, 2, 1), (1, 2, 0), (1, 1, 0), (2, 1, 0), (5, 3, 2)] {
             let conv = Conv2d { in_channels: 6, out_channels: 70, kernel, stride, pad };
             let weight: Vec<f32> = (0..conv.weights()).map(|i| (i % 5) as f32 - 2.0).collect();
@@ -331,7 +350,7 @@ mod tests {
             let (h, w) = conv.output_size(7, 5);
             let mut y = filled::<E>(2, h, w, 70);
             y.fill_tail(E::narrow(77.0));
-            let packed = PackedWeights::forward::<E>(&conv, &weight);
+            let packed = PackedWeights::forward::<E>(tiles, &conv, &weight);
             product(&x, &Grid::forward(&conv, h, w), &packed, &mut y, Output::Stored);
             assert!(y.values().iter().all(|v| v.widen().is_finite()), "{conv:?}");
             let tail = |map: &Map<E>| map.values_and_tail()[map.len()..].iter().all(|v| v.widen() == 77.0);
@@ -339,12 +358,12 @@ mod tests {
             y.fill_tail(E::narrow(f32::NAN));
             x.fill_tail(E::narrow(77.0));
             let (phases, taps) = phases(&conv, 7, 5);
-            let packed = PackedWeights::backward::<E>(&conv, &weight, &taps);
+            let packed = PackedWeights::backward::<E>(tiles, &conv, &weight, &taps);
             phased_product(&y, stride, &phases, &packed, &mut x, false);
             assert!(x.values().iter().all(|v| v.widen().is_finite()) && tail(&x), "{conv:?}");
             x.fill_tail(E::narrow(f32::NAN));
             let mut dw = vec![0.0; conv.weights()];
-            crate::indirect_weight::weight_gradient(&conv, &x, &y, &mut dw);
+            crate::indirect_weight::weight_gradient(tiles, &conv, &x, &y, &mut dw);
             assert!(dw.iter().all(|v| v.is_finite()), "{conv:?}");
         }
     }
@@ -352,10 +371,17 @@ mod tests {
     #[test]
     fn nothing_outside_the_maps_is_used_or_written() {
         if Kernel::Avx512.is_available() {
-            stays_inside::<f32>();
+            stays_inside::<f32>(Tiles::F32);
         }
         if Kernel::Avx512Bf16.is_available() {
-            stays_inside::<Bf16>();
+            stays_inside::<Bf16>(Tiles::Bf16);
+        }
+        #[cfg(target_os = "linux")]
+        {
+            crate::emulated_amx::install();
+            // SAFETY: emulated from now on.
+            unsafe { crate::amx::trust() };
+            stays_inside::<Bf16>(Tiles::Amx);
         }
     }
 

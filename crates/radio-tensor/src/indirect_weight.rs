@@ -8,12 +8,13 @@ use std::cell::RefCell;
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 
+use crate::amx_tile::{self, ConfiguredTiles};
 use crate::conv2d::Conv2d;
 use crate::element::Element;
 use crate::kernel::vectorised;
 use crate::nhwc::{CacheLine, Map};
 use crate::row_table::{Grid, RowStarts};
-use crate::tile::{self, COLUMNS};
+use crate::tile::{self, COLUMNS, Tiles};
 
 /// Words of pixels packed at a time.
 const BLOCK_WORDS: usize = 96;
@@ -28,13 +29,14 @@ const PANELS: usize = 2;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> =
-        const { RefCell::new(Scratch { starts: Vec::new(), left: Vec::new(), columns: Vec::new() }) };
+        const { RefCell::new(Scratch { starts: Vec::new(), left: Vec::new(), columns: Vec::new(), turned: Vec::new() }) };
 }
 
 struct Scratch {
     starts: Vec<*const u32>,
     left: Vec<CacheLine>,
     columns: Vec<CacheLine>,
+    turned: Vec<CacheLine>,
 }
 
 /// What one task sums: pixels, segments and columns.
@@ -48,8 +50,8 @@ struct Task {
 ///
 /// # Panics
 /// As `indirect::product`.
-pub fn weight_gradient<E: Element>(conv: &Conv2d, x: &Map<E>, dy: &Map<E>, dw: &mut [f32]) {
-    tile::assert_available::<E>();
+pub fn weight_gradient<E: Element>(tiles: Tiles, conv: &Conv2d, x: &Map<E>, dy: &Map<E>, dw: &mut [f32]) {
+    tiles.assert_available::<E>();
     let (inner, out, pixels) = (conv.segment_values(), conv.out_channels, dy.pixels());
     let grid = Grid::forward(conv, dy.h, dy.w);
     let (segments, panels) = (grid.shifts.len(), out.div_ceil(COLUMNS));
@@ -69,7 +71,13 @@ pub fn weight_gradient<E: Element>(conv: &Conv2d, x: &Map<E>, dy: &Map<E>, dw: &
             }
         }
     }
-    let partials: Vec<Vec<CacheLine>> = tasks.par_iter().map(|task| partial(x, dy, &grid, inner, task)).collect();
+    let partials: Vec<Vec<CacheLine>> = tasks
+        .par_iter()
+        .map(|task| match tiles {
+            Tiles::F32 | Tiles::Bf16 => partial(x, dy, &grid, inner, task),
+            Tiles::Amx => amx_partial(x, dy, &grid, inner, task),
+        })
+        .collect();
     dw.par_chunks_mut(inner * out).enumerate().for_each(|(segment, dw)| {
         dw.fill(0.0);
         for (task, partial) in tasks.iter().zip(&partials).filter(|(task, _)| task.segments.contains(&segment)) {
@@ -94,11 +102,8 @@ fn partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task:
     let stride = (inner.div_ceil(16) | 1) * 16;
     let grid = Grid { shifts: grid.shifts[task.segments.clone()].to_vec(), ..*grid };
     let block = BLOCK_WORDS * E::PER_WORD;
-    SCRATCH.with_borrow_mut(|Scratch { starts, left, columns }| {
-        left.resize((BLOCK_WORDS * stride / 16).max(left.len()), CacheLine::zeroed());
-        columns.resize((BLOCK_WORDS * width / 16).max(columns.len()), CacheLine::zeroed());
-        let left: &mut [u32] = bytemuck::cast_slice_mut(left);
-        let columns: &mut [u32] = bytemuck::cast_slice_mut(columns);
+    SCRATCH.with_borrow_mut(|Scratch { starts, left, columns, .. }| {
+        let (left, columns) = (words_of(left, BLOCK_WORDS * stride), words_of(columns, BLOCK_WORDS * width));
         for first in task.pixels.clone().step_by(block) {
             let count = block.min(task.pixels.end - first);
             let words = count.div_ceil(E::PER_WORD);
@@ -124,6 +129,57 @@ fn partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task:
         }
     });
     sums
+}
+
+/// As `partial`, on AMX tiles. They take one of their sides line by line, so the packed columns are turned, once for all
+/// segments; then the sums are `[segments, panels * 64, inner]`, and are turned at the end.
+fn amx_partial<E: Element>(x: &Map<E>, dy: &Map<E>, grid: &Grid, inner: usize, task: &Task) -> Vec<CacheLine> {
+    let width = task.panels.len() * COLUMNS;
+    let whole = inner.next_multiple_of(amx_tile::SIDE);
+    let stride = ((whole / 16) | 1) * 16; // as in `partial`
+    let channels = dy.c;
+    let mut sums = vec![CacheLine::zeroed(); task.segments.len() * width * whole / 16];
+    let totals: &mut [f32] = bytemuck::cast_slice_mut(&mut sums);
+    let grid = Grid { shifts: grid.shifts[task.segments.clone()].to_vec(), ..*grid };
+    // SAFETY: `weight_gradient` has checked the processor; this thread works on nothing else until the task is done.
+    let tiles = unsafe { ConfiguredTiles::new() };
+    SCRATCH.with_borrow_mut(|Scratch { starts, left, columns, turned }| {
+        let left = words_of(left, BLOCK_WORDS * stride);
+        let columns = words_of(columns, BLOCK_WORDS * COLUMNS);
+        let turned = words_of(turned, BLOCK_WORDS * width);
+        for first in task.pixels.clone().step_by(BLOCK_WORDS * E::PER_WORD) {
+            let count = (BLOCK_WORDS * E::PER_WORD).min(task.pixels.end - first);
+            let words = count.div_ceil(E::PER_WORD);
+            let padded = amx_tile::padded_words(words);
+            for panel in 0..task.panels.len() {
+                let dy = &dy.values()[first * channels..][..count * channels];
+                pack_columns(dy, channels, task.panels.start + panel, &mut columns[..words * COLUMNS]);
+                columns[words * COLUMNS..padded * COLUMNS].fill(0);
+                amx_tile::turn(columns, COLUMNS, &mut turned[panel * COLUMNS * padded..], padded, (padded, COLUMNS));
+            }
+            let starts = grid.row_starts(x, inner, first, count, starts);
+            for (segment, starts) in starts.segments().enumerate() {
+                pack_left(starts, inner, stride, &mut left[..words * stride]);
+                left[words * stride..padded * stride].fill(0);
+                let totals = &mut totals[segment * width * whole..][..width * whole];
+                amx_tile::turned_product(&tiles, padded, turned, (left, stride), inner, (totals, whole));
+            }
+        }
+    });
+    // Turned in squares: what a segment writes beyond `inner` is overwritten by the next one, or lies at the end.
+    let mut partial = vec![CacheLine::zeroed(); (task.segments.len() * inner + 15) * width / 16];
+    let partial_words: &mut [u32] = bytemuck::cast_slice_mut(&mut partial);
+    for (segment, sums) in bytemuck::cast_slice::<_, u32>(&sums).chunks_exact(width * whole).enumerate() {
+        let target = &mut partial_words[segment * inner * width..];
+        amx_tile::turn(sums, whole, target, width, (width, inner.next_multiple_of(16)));
+    }
+    partial
+}
+
+/// The first words of a buffer that grows as needed.
+fn words_of(lines: &mut Vec<CacheLine>, words: usize) -> &mut [u32] {
+    lines.resize((words / 16).max(lines.len()), CacheLine::zeroed());
+    &mut bytemuck::cast_slice_mut(lines)[..words]
 }
 
 vectorised! {

@@ -1,6 +1,6 @@
 //! Which instructions the kernels use: chosen once per process, forced by an environment variable.
 //!
-//! `RADIO_SSL_KERNEL=portable|avx512|avx512bf16` forces a choice (for tests and comparisons). What the
+//! `RADIO_SSL_KERNEL=portable|avx512|avx512bf16|amx` forces a choice (for tests and comparisons). What the
 //! machine cannot do falls back to the best it can; [`kernel_in_use`] says what came of it, [`kernel_request`] what was
 //! asked. Wherever this project promises equal bits (any number of threads, a run resumed from its checkpoint) it
 //! means runs with the same kernel and precision; different kernels agree to rounding, not to the bit. Neither is part of
@@ -20,11 +20,16 @@ pub enum Kernel {
     Avx512,
     /// As `Avx512`, and bf16 dot products (`vdpbf16ps`) for bf16 maps with an even number of channels, and for the stem.
     Avx512Bf16,
+    /// As `Avx512Bf16`, with the matrix tiles of Intel's server processors (`tdpbf16ps`) for the same bf16 maps.
+    ///
+    /// Run instruction by instruction in emulation, never timed on hardware: it is chosen on the strength of what others
+    /// measured, after a self-test.
+    Amx,
 }
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx512, Self::Avx512Bf16];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 
     /// The name used in the environment variable.
     pub fn name(self) -> &'static str {
@@ -32,21 +37,28 @@ impl Kernel {
             Self::Portable => "portable",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
+            Self::Amx => "amx",
         }
     }
 
-    /// Whether this processor has the instructions.
+    /// Whether this processor has the instructions (or executes them by emulation: [`trust_amx`]).
     pub fn is_available(self) -> bool {
+        self.is_native() || self == Self::Amx && executes_amx()
+    }
+
+    /// Whether this processor has the instructions itself.
+    fn is_native(self) -> bool {
         match self {
             Self::Portable => true,
             Self::Avx512 => has_avx512(),
             Self::Avx512Bf16 => has_avx512() && has_bf16(),
+            Self::Amx => has_avx512() && has_bf16() && has_amx(),
         }
     }
 
     /// The best kernel of this processor that is no better than `limit`.
     fn best_up_to(limit: Self) -> Self {
-        Self::ALL.into_iter().rev().find(|k| *k <= limit && k.is_available()).unwrap_or(Self::Portable)
+        Self::ALL.into_iter().rev().find(|k| *k <= limit && k.is_native()).unwrap_or(Self::Portable)
     }
 }
 
@@ -66,14 +78,29 @@ pub fn kernel_request() -> Option<String> {
 }
 
 fn chosen(name: Option<&str>) -> Kernel {
-    let limit = Kernel::ALL.into_iter().find(|k| Some(k.name()) == name).unwrap_or(Kernel::Avx512Bf16);
+    let limit = Kernel::ALL.into_iter().find(|k| Some(k.name()) == name).unwrap_or(Kernel::Amx);
     Kernel::best_up_to(limit)
 }
 
-/// Whether bf16 products outrun f32 ones here: twice the rate on AMD's Zen 5, by
-/// `examples/conv_speed`; on Intel server cores with AMX the same instruction is reported slower than f32, so not there.
+/// Whether bf16 products outrun f32 ones here: `vdpbf16ps` has twice the rate on AMD's Zen 5, by
+/// `examples/conv_speed`; on Intel server cores it is reported slower than f32, but their AMX tiles many times faster.
 pub fn bf16_is_faster() -> bool {
-    kernel_in_use() == Kernel::Avx512Bf16 && is_amd()
+    match kernel_in_use() {
+        Kernel::Amx => true,
+        Kernel::Avx512Bf16 => is_amd(),
+        Kernel::Avx512 | Kernel::Portable => false,
+    }
+}
+
+/// For tests: from now on [`Kernel::Amx`] counts as available, though no kernel is chosen by it ([`kernel_in_use`]).
+///
+/// # Safety
+/// Every thread can execute AMX tile instructions from now on: they are emulated.
+#[doc(hidden)]
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn trust_amx() {
+    // SAFETY: the caller's promise.
+    unsafe { crate::amx::trust() }
 }
 
 /// The vendor that the processor names itself.
@@ -101,6 +128,19 @@ fn has_bf16() -> bool {
     is_x86_feature_detected!("avx512bf16")
 }
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx::{is_executable as executes_amx, is_native as has_amx};
+
+#[cfg(not(target_arch = "x86_64"))]
+fn executes_amx() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_amx() -> bool {
+    false
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx512() -> bool {
     false
@@ -121,23 +161,23 @@ pub(crate) fn wide_vectors() -> bool {
 ///
 /// No multiply and add is fused, so both give the same bits.
 macro_rules! vectorised {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$e:ident>($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident$(<$e:ident>)?($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$meta])*
-        $vis fn $name<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
+        $vis fn $name$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? {
             #[inline(always)]
-            fn body<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? $body
+            fn body$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-                fn wide<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
-                    body::<$e>($($arg),*)
+                fn wide$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? {
+                    body$(::<$e>)?($($arg),*)
                 }
                 if $crate::kernel::wide_vectors() {
                     // SAFETY: a kernel other than the portable one is in use only where these features were detected.
-                    return unsafe { wide::<$e>($($arg),*) };
+                    return unsafe { wide$(::<$e>)?($($arg),*) };
                 }
             }
-            body::<$e>($($arg),*)
+            body$(::<$e>)?($($arg),*)
         }
     };
 }
@@ -151,8 +191,8 @@ mod tests {
     fn a_forced_kernel_is_never_exceeded_and_always_runs() {
         for kernel in Kernel::ALL {
             let got = chosen(Some(kernel.name()));
-            assert!(got <= kernel && got.is_available());
-            assert!(got == kernel || !kernel.is_available());
+            assert!(got <= kernel && got.is_native());
+            assert!(got == kernel || !kernel.is_native());
         }
         assert_eq!(chosen(Some("portable")), Kernel::Portable);
         assert_eq!(chosen(None), chosen(Some("no such kernel")));

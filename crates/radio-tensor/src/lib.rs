@@ -35,6 +35,10 @@ pub mod adam;
 pub mod checkpoint;
 pub mod schedule;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod amx_tile;
 mod batch_norm_backward;
 mod conv_route;
 #[cfg(target_arch = "x86_64")]
@@ -47,6 +51,11 @@ mod packed_weights;
 mod row_table;
 #[cfg(target_arch = "x86_64")]
 mod tile;
+
+// Tests of the AMX tiles, wherever they run.
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[path = "../tests/emulated_amx/mod.rs"]
+mod emulated_amx;
 
 mod error;
 pub use error::{DuringStep, Result, TensorError};

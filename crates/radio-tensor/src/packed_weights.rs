@@ -6,11 +6,15 @@ use crate::conv2d::Conv2d;
 use crate::element::Element;
 use crate::kernel::vectorised;
 use crate::nhwc::CacheLine;
-use crate::tile::COLUMNS;
+use crate::tile::{COLUMNS, Tiles};
 
 /// Weights `[panels of 64 columns][segments][words][64]`: a segment is a kernel tap, or a whole kernel row
 /// where the input needs no padding; a word holds [`Element::PER_WORD`] neighbours along the summed axis.
+///
+/// Behind the last panel lie as many zeros as the tiles may read beyond any word ([`Tiles::padded_words`]).
 pub struct PackedWeights {
+    /// The tiles that these weights are for.
+    pub tiles: Tiles,
     lines: Vec<CacheLine>,
     /// Segments of the summed axis.
     pub segments: usize,
@@ -33,27 +37,28 @@ struct Source {
 
 impl PackedWeights {
     /// For the forward pass: sums over input channels, columns are output channels.
-    pub fn forward<E: Element>(conv: &Conv2d, weight: &[f32]) -> Self {
+    pub fn forward<E: Element>(tiles: Tiles, conv: &Conv2d, weight: &[f32]) -> Self {
         let inner = conv.segment_values();
         let starts: Vec<usize> =
             (0..conv.kernel * conv.kernel * conv.in_channels / inner).map(|s| s * inner * conv.out_channels).collect();
         let source = Source { inner: (inner, conv.out_channels), column_stride: 1 };
-        Self::pack::<E>(weight, &starts, source, conv.out_channels)
+        Self::pack::<E>(tiles, weight, &starts, source, conv.out_channels)
     }
 
     /// For backward-data: sums over output channels, columns are input channels; taps in the order of `taps`.
-    pub fn backward<E: Element>(conv: &Conv2d, weight: &[f32], taps: &[usize]) -> Self {
+    pub fn backward<E: Element>(tiles: Tiles, conv: &Conv2d, weight: &[f32], taps: &[usize]) -> Self {
         let starts: Vec<usize> = taps.iter().map(|tap| tap * conv.in_channels * conv.out_channels).collect();
         let source = Source { inner: (conv.out_channels, 1), column_stride: conv.out_channels };
-        Self::pack::<E>(weight, &starts, source, conv.in_channels)
+        Self::pack::<E>(tiles, weight, &starts, source, conv.in_channels)
     }
 
-    fn pack<E: Element>(weight: &[f32], starts: &[usize], source: Source, columns: usize) -> Self {
+    fn pack<E: Element>(tiles: Tiles, weight: &[f32], starts: &[usize], source: Source, columns: usize) -> Self {
         let words = source.inner.0.div_ceil(E::PER_WORD);
         let segments = starts.len();
         let chunk = words * COLUMNS / 16;
-        let mut lines = vec![CacheLine::zeroed(); columns.div_ceil(COLUMNS) * segments * chunk];
-        lines.par_chunks_exact_mut(chunk.max(1)).enumerate().for_each(|(index, lines)| {
+        let (used, behind) = (columns.div_ceil(COLUMNS) * segments * chunk, (tiles.padded_words(1) - 1) * COLUMNS / 16);
+        let mut lines = vec![CacheLine::zeroed(); used + behind];
+        lines[..used].par_chunks_exact_mut(chunk.max(1)).enumerate().for_each(|(index, lines)| {
             let (panel, segment) = (index / segments, index % segments);
             let first = panel * COLUMNS;
             let source_values = &weight[starts[segment] + first * source.column_stride..];
@@ -65,13 +70,23 @@ impl PackedWeights {
                 pack_columns::<E>(words, source_values, source.inner.0, source.column_stride, used);
             }
         });
-        Self { lines, segments, inner: source.inner.0, words, columns }
+        Self { tiles, lines, segments, inner: source.inner.0, words, columns }
     }
 
-    /// The words of one panel, `[segments][words][64]`.
-    pub fn panel(&self, panel: usize) -> &[u32] {
-        let size = self.segments * self.words * COLUMNS;
-        &bytemuck::cast_slice(&self.lines)[panel * size..][..size]
+    /// Lines of 64 words of one panel from word `first` of a segment on, with what the tiles may read behind them.
+    ///
+    /// # Panics
+    /// If the panel does not hold so many.
+    pub fn lines(&self, panel: usize, segment: usize, first: usize, count: usize) -> &[u32] {
+        let (from, held) = (segment * self.words + first, self.segments * self.words);
+        assert!(panel < self.panels() && from + count <= held, "words outside the panel");
+        let start = (panel * held + from) * COLUMNS;
+        &bytemuck::cast_slice(&self.lines)[start..][..self.tiles.padded_words(count) * COLUMNS]
+    }
+
+    /// Columns of a panel that are used.
+    pub fn used(&self, panel: usize) -> usize {
+        COLUMNS.min(self.columns - panel * COLUMNS)
     }
 
     /// Number of panels.

@@ -1,9 +1,10 @@
-//! AVX-512 register tiles, f32 and bf16: the innermost loops of the convolutions.
+//! AVX-512 register tiles, f32 and bf16: the innermost loops of the convolutions (those of AMX are in `amx_tile`).
 //!
 //! Both types are seen as 32-bit words (one f32, or two neighbouring bf16 values along the summed axis); a tile
 //! multiplies a word of each of six rows with 64 columns and adds f32. The raw reads of the product are
 //! here; that their addresses can be read is the duty of `row_table`, and the sizes of the callers (`indirect`,
 //! `indirect_weight`).
+use crate::amx_tile;
 use crate::element::Element;
 use crate::kernel::Kernel;
 
@@ -34,13 +35,56 @@ pub struct WordBlock {
     pub words: usize,
 }
 
-/// The check that the tiles of `E` may run.
-///
-/// # Panics
-/// If the processor lacks their instructions.
-pub fn assert_available<E: Element>() {
-    let kernel = if E::PER_WORD == 1 { Kernel::Avx512 } else { Kernel::Avx512Bf16 };
-    assert!(kernel.is_available(), "tiles of {kernel:?} on a processor without them");
+/// Which tiles multiply words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiles {
+    /// Words of one f32: `f32_words`.
+    F32,
+    /// Words of two bf16: `bf16_words`.
+    Bf16,
+    /// Words of two bf16: `amx_tile`.
+    Amx,
+}
+
+impl Tiles {
+    /// The tiles that a kernel has for maps of `E`.
+    pub fn of<E: Element>(kernel: Kernel) -> Option<Self> {
+        match (E::PER_WORD, kernel) {
+            (1, Kernel::Avx512 | Kernel::Avx512Bf16 | Kernel::Amx) if Kernel::Avx512.is_available() => Some(Self::F32),
+            (2, Kernel::Avx512Bf16) => Some(Self::Bf16),
+            (2, Kernel::Amx) => Some(Self::Amx),
+            _ => None,
+        }
+    }
+
+    /// The check that these tiles may multiply words of `E`.
+    ///
+    /// # Panics
+    /// If the processor lacks their instructions, or the words are others.
+    pub fn assert_available<E: Element>(self) {
+        let (per_word, kernel) = match self {
+            Self::F32 => (1, Kernel::Avx512),
+            Self::Bf16 => (2, Kernel::Avx512Bf16),
+            Self::Amx => (2, Kernel::Amx),
+        };
+        assert!(kernel.is_available() && per_word == E::PER_WORD, "tiles of {kernel:?} on a processor without them");
+    }
+
+    /// Rows that a task is best made of.
+    pub fn rows(self) -> usize {
+        match self {
+            Self::F32 | Self::Bf16 => ROWS,
+            Self::Amx => amx_tile::SIDE,
+        }
+    }
+
+    /// Words of the summed axis with those that must exist behind them.
+    pub fn padded_words(self, words: usize) -> usize {
+        match self {
+            Self::F32 | Self::Bf16 => words,
+            Self::Amx => amx_tile::padded_words(words),
+        }
+    }
 }
 
 macro_rules! tiles {
