@@ -377,6 +377,37 @@ fn a_dirty_workspace_leaves_no_trace() {
     }
 }
 
+/// What a broken map left in the threads' scratch must not count either: the AMX tiles take whole steps of it.
+#[test]
+fn scratch_of_a_broken_map_leaves_no_trace() {
+    fn passes<E: Element>(kernel: Kernel, conv: Conv2d, value: f32) -> [Vec<f32>; 3] {
+        let (mut x, mut y): (Map<E>, Map<E>) = (Map::zeros(1, 9, 9, conv.in_channels), Map::zeros(1, 9, 9, 64));
+        x.values_mut().fill(E::narrow(value));
+        let weight = vec![0.5; conv.weights()];
+        conv.forward_on(&x, &conv.prepare::<E>(kernel, &weight), &mut y);
+        let forward = y.values().iter().map(|v| v.widen()).collect();
+        y.values_mut().fill(E::narrow(value));
+        let mut dw = vec![0.0; conv.weights()];
+        conv.backward_weight_on(kernel, &x, &y, &mut dw);
+        conv.backward_data_on(kernel, &y, &weight, &mut x, false);
+        [forward, x.values().iter().map(|v| v.widen()).collect(), dw]
+    }
+    fn check<E: Element>(kernel: Kernel) {
+        let conv = |in_channels| Conv2d { in_channels, out_channels: 64, kernel: 3, stride: 1, pad: 1 };
+        let fresh = || rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let want = fresh().install(|| passes::<E>(kernel, conv(2), 1.0));
+        let got = fresh().install(|| {
+            passes::<E>(kernel, conv(70), f32::NAN);
+            passes::<E>(kernel, conv(2), 1.0)
+        });
+        assert!(want.iter().flatten().all(|v| v.is_finite()) && got == want, "{kernel:?}");
+    }
+    for kernel in kernels() {
+        check::<f32>(kernel);
+        check::<Bf16>(kernel);
+    }
+}
+
 /// A NaN or an infinity reaches every output pixel that reads it; beyond these, at most the left neighbours.
 #[test]
 fn a_broken_value_is_never_lost() {
