@@ -22,7 +22,6 @@ use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::run_config::Preset;
 use radio_ssl::table4::{Table4Options, reproduce_table4, resources};
-use radio_tensor::kernel::Kernel;
 
 /// Experiments, benches and checks of radio-ssl.
 #[derive(Parser)]
@@ -97,9 +96,6 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Names every set of instructions of the kernels, and whether this processor has it: `avx512 yes`.
-    #[command(hide = true)]
-    Kernels,
     /// Checks what no compiler checks: module docs, file names, changelog.
     Tidy,
 }
@@ -180,12 +176,6 @@ fn run(task: Task) -> Result<()> {
             let mut arguments = vec!["run", "--quiet", "--package", "xtask", "--bin", "fuzz-readers", "--"];
             arguments.extend(options.iter().map(String::as_str));
             cargo(&arguments)
-        }
-        Task::Kernels => {
-            for kernel in Kernel::ALL {
-                println!("{} {}", kernel.name(), if kernel.is_available() { "yes" } else { "no" });
-            }
-            Ok(())
         }
         Task::Tidy => tidy::tidy(),
     }
