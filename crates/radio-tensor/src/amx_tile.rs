@@ -5,11 +5,15 @@
 //! rows, which the rows below a convolution's pixels do not have: 32 of them are first copied side by side. Tails are
 //! filled up with zeros; the tiles keep one shape.
 use std::arch::asm;
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_permutex2var_epi32, _mm512_set_epi32,
+    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi32_mask,
+};
 use std::marker::PhantomData;
 
 use bytemuck::Zeroable;
 
-use crate::kernel::vectorised;
+use crate::kernel::wide_vectors;
 use crate::nhwc::CacheLine;
 use crate::tile::{COLUMNS, RowTable, WordBlock};
 
@@ -254,48 +258,66 @@ pub fn turned_product(
     }
 }
 
-vectorised! {
-    /// Turns `[lines, stride]` words to `[columns, turned_stride]`; `lines` and `columns` are multiples of 16.
-    ///
-    /// # Panics
-    /// On other sizes.
-    pub fn turn(words: &[u32], stride: usize, turned: &mut [u32], turned_stride: usize, size: (usize, usize)) {
-        let (lines, columns) = size;
-        assert!(lines.is_multiple_of(16) && columns.is_multiple_of(16) && columns <= stride && lines <= turned_stride);
-        for line in (0..lines).step_by(16) {
-            for column in (0..columns).step_by(16) {
-                let turned = &mut turned[column * turned_stride + line..];
-                turn_16(&words[line * stride + column..], stride, turned, turned_stride);
+/// Turns `[lines, stride]` words to `[columns, turned_stride]`; `lines` and `columns` are multiples of 16.
+///
+/// # Panics
+/// On other sizes.
+pub fn turn(words: &[u32], stride: usize, turned: &mut [u32], turned_stride: usize, (lines, columns): (usize, usize)) {
+    assert!(lines.is_multiple_of(16) && columns.is_multiple_of(16) && columns <= stride && lines <= turned_stride);
+    for line in (0..lines).step_by(16) {
+        for column in (0..columns).step_by(16) {
+            let turned = &mut turned[column * turned_stride + line..];
+            let words = &words[line * stride + column..];
+            assert!(words.len() >= 15 * stride + 16 && turned.len() >= 15 * turned_stride + 16);
+            if wide_vectors() {
+                // SAFETY: wide vectors are AVX-512. 16 lines of 16 words lie in either slice.
+                unsafe { turn_16(words.as_ptr(), stride, turned.as_mut_ptr(), turned_stride) };
+            } else {
+                for place in 0..256 {
+                    turned[place % 16 * turned_stride + place / 16] = words[place / 16 * stride + place % 16];
+                }
             }
         }
     }
 }
 
 /// Turns 16 lines of 16 words, by exchanging the off-diagonal quarters of ever smaller squares.
-#[inline(always)]
-fn turn_16(words: &[u32], stride: usize, turned: &mut [u32], turned_stride: usize) {
-    let mut square = [[0; 16]; 16];
-    for (line, words) in square.iter_mut().zip(words.chunks(stride)) {
-        line.copy_from_slice(&words[..16]);
+///
+/// # Safety
+/// 16 lines of 16 words can be read from `words` on, and written from `turned` on.
+#[target_feature(enable = "avx512f")]
+unsafe fn turn_16(words: *const u32, stride: usize, turned: *mut u32, turned_stride: usize) {
+    let mut square = [_mm512_setzero_si512(); 16];
+    for (line, target) in square.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *target = unsafe { _mm512_loadu_si512(words.add(line * stride).cast()) };
     }
     exchange::<8>(&mut square);
     exchange::<4>(&mut square);
     exchange::<2>(&mut square);
     exchange::<1>(&mut square);
-    for (line, turned) in square.iter().zip(turned.chunks_mut(turned_stride)) {
-        turned[..16].copy_from_slice(line);
+    for (line, words) in square.into_iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_si512(turned.add(line * turned_stride).cast(), words) };
     }
 }
 
 /// In every square of side `2 * HALF` on the diagonal: upper right and lower left change places.
-#[inline(always)]
-fn exchange<const HALF: usize>(square: &mut [[u32; 16]; 16]) {
-    for upper in (0..16).filter(|line| line & HALF == 0) {
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn exchange<const HALF: usize>(square: &mut [__m512i; 16]) {
+    // Lanes of the first vector are 0 to 15, of the second 16 to 31.
+    let first = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    let half = _mm512_set1_epi32(HALF as i32);
+    let right = _mm512_test_epi32_mask(first, half);
+    let second = _mm512_add_epi32(first, _mm512_set1_epi32(16));
+    let above = _mm512_mask_xor_epi32(first, right, second, half);
+    let below = _mm512_mask_xor_epi32(second, !right, first, half);
+    for pair in 0..8 {
+        let upper = pair / HALF * 2 * HALF + pair % HALF;
         let (a, b) = (square[upper], square[upper + HALF]);
-        for column in 0..16 {
-            square[upper][column] = if column & HALF == 0 { a[column] } else { b[column ^ HALF] };
-            square[upper + HALF][column] = if column & HALF == 0 { a[column ^ HALF] } else { b[column] };
-        }
+        square[upper] = _mm512_permutex2var_epi32(a, above, b);
+        square[upper + HALF] = _mm512_permutex2var_epi32(a, below, b);
     }
 }
 
@@ -304,7 +326,9 @@ pub fn padded_words(words: usize) -> usize {
     words.next_multiple_of(STEP_WORDS)
 }
 
-/// Two products of small integers, exact in bf16 and f32, against plain sums: what a wrong layout, shape or rounding would break.
+/// Two products of small integers, exact in bf16 and f32, against plain sums: what a wrong layout or shape would break.
+///
+/// Nothing in it may ask for the kernel in use: the answer waits for this test.
 ///
 /// # Safety
 /// Tile instructions can be executed.

@@ -5,6 +5,7 @@
 //! subnormal numbers as zero, and read half a word too far where a segment has an odd number of values (the kernel rows
 //! of the stem). The half is multiplied by zero, so an infinity or a NaN there also spoils its left neighbour, the output
 //! pixel whose kernel row ends just before it. No NaN is lost, and none comes from finite values.
+//! The AMX tiles multiply a few weights that do not belong to a sum by zero: one that is infinite makes more NaN of its channel.
 use std::any::Any;
 
 use crate::batch_norm::{self, Affine, Moments, Shortcut};

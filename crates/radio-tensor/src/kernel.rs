@@ -7,6 +7,9 @@
 //! a checkpoint's weights: a run to be continued to the bit on another machine has its kernel forced there.
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx::{is_executable as executes_amx, is_native as has_amx};
+
 /// Name of the environment variable that forces a kernel, read once.
 pub const KERNEL_VARIABLE: &str = "RADIO_SSL_KERNEL";
 
@@ -22,8 +25,8 @@ pub enum Kernel {
     Avx512Bf16,
     /// As `Avx512Bf16`, with the matrix tiles of Intel's server processors (`tdpbf16ps`) for the same bf16 maps.
     ///
-    /// Run instruction by instruction in emulation, never timed on hardware: it is chosen on the strength of what others
-    /// measured, after a self-test.
+    /// It has been run instruction by instruction in emulation, never timed on hardware. A processor that has it is believed
+    /// after a self-test, and the choice rests on what is known of these processors, not on a measurement of ours.
     Amx,
 }
 
@@ -41,7 +44,7 @@ impl Kernel {
         }
     }
 
-    /// Whether this processor has the instructions (or executes them by emulation: [`trust_amx`]).
+    /// Whether this processor has the instructions (or executes them by emulation, in tests).
     pub fn is_available(self) -> bool {
         self.is_native() || self == Self::Amx && executes_amx()
     }
@@ -128,9 +131,6 @@ fn has_bf16() -> bool {
     is_x86_feature_detected!("avx512bf16")
 }
 
-#[cfg(target_arch = "x86_64")]
-use crate::amx::{is_executable as executes_amx, is_native as has_amx};
-
 #[cfg(not(target_arch = "x86_64"))]
 fn executes_amx() -> bool {
     false
@@ -161,23 +161,23 @@ pub(crate) fn wide_vectors() -> bool {
 ///
 /// No multiply and add is fused, so both give the same bits.
 macro_rules! vectorised {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident$(<$e:ident>)?($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$e:ident>($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$meta])*
-        $vis fn $name$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? {
+        $vis fn $name<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
             #[inline(always)]
-            fn body$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? $body
+            fn body<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-                fn wide$(<$e: $crate::element::Element>)?($($arg: $type),*) $(-> $out)? {
-                    body$(::<$e>)?($($arg),*)
+                fn wide<$e: $crate::element::Element>($($arg: $type),*) $(-> $out)? {
+                    body::<$e>($($arg),*)
                 }
                 if $crate::kernel::wide_vectors() {
                     // SAFETY: a kernel other than the portable one is in use only where these features were detected.
-                    return unsafe { wide$(::<$e>)?($($arg),*) };
+                    return unsafe { wide::<$e>($($arg),*) };
                 }
             }
-            body$(::<$e>)?($($arg),*)
+            body::<$e>($($arg),*)
         }
     };
 }
