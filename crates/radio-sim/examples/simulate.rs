@@ -1,8 +1,8 @@
 //! Simulates a survey into a folder and prints what it holds.
 //!
-//! `cargo run -p radio-sim --example simulate -- demo 1 runs/sky`
+//! `cargo run -p radio-sim --example simulate -- demo 1 runs/sky` or, for another sky than `emu`, with its name at the end.
 
-use radio_sim::config::{SimConfig, Tier};
+use radio_sim::config::{SimConfig, SkyName, Tier};
 use radio_sim::survey::simulate;
 use std::error::Error;
 use std::path::Path;
@@ -10,8 +10,11 @@ use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [tier, seed, out] = words.as_slice() else {
-        return Err("usage: simulate tiny|demo|quarter|paper SEED FOLDER".into());
+    let usage = "usage: simulate tiny|demo|quarter|paper SEED FOLDER [emu|smgps|first]";
+    let (tier, seed, out, sky) = match words.as_slice() {
+        [tier, seed, out] => (tier, seed, out, SkyName::Emu),
+        [tier, seed, out, name] => (tier, seed, out, SkyName::ALL.into_iter().find(|s| s.name() == name).ok_or(usage)?),
+        _ => return Err(usage.into()),
     };
     let tier = match tier.as_str() {
         "tiny" => Tier::Tiny,
@@ -19,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "quarter" => Tier::Quarter,
         _ => Tier::Paper,
     };
-    let config = SimConfig::emu_pilot(tier, seed.parse()?);
+    let config = SimConfig::preset(sky, tier, seed.parse()?);
     let start = Instant::now();
     let made = simulate(&config, Path::new(out), |p| {
         if p.done == p.total {

@@ -49,6 +49,18 @@ pub enum Layer {
     Annotator = 17,
     /// Negative bowls.
     Bowls = 18,
+    /// Supernova remnants.
+    Shells = 19,
+    /// HII regions.
+    HiiRegions = 20,
+    /// Bubbles.
+    Bubbles = 21,
+    /// Diffuse Galactic emission.
+    GalacticField = 22,
+    /// Draw of cutouts by Radio Galaxy Zoo class.
+    RgzDraw = 23,
+    /// Draw of detector tiles.
+    DetectorTiles = 24,
 }
 
 /// Address of one random stream: run seed, layer, place and number.

@@ -4,7 +4,7 @@
 //! once: grid the visibility errors on the uv plane, weight, transform (specification section 5a).
 
 use crate::address::{Address, Layer};
-use crate::config::SimConfig;
+use crate::config::{ArrayConfig, ArrayLayout, SimConfig};
 use crate::draw::{lognormal, normal, uniform};
 use crate::gaussian::FWHM_PER_SIGMA;
 use rand::Rng;
@@ -38,11 +38,16 @@ fn pattern(config: &SimConfig, number: usize) -> Pattern {
     let n = a.pattern_px;
     let mut rng = Address { seed: config.seed, layer: Layer::PatternBank, y: number as i64, x: 0, index: 0 }.rng();
     let rng = &mut rng;
-    let antennas = antennas(rng);
+    let default =
+        ArrayConfig { layout: ArrayLayout::Askap36, latitude_deg: LATITUDE, snapshots: [0, 0], channels: vec![1.0] };
+    let array = a.array.as_ref().unwrap_or(&default);
+    let antennas = antennas(rng, array);
     let constant = a.scale * lognormal(rng, a.constant_error_rad, 0.25);
     let per_scan = a.scale * lognormal(rng, a.scan_error_rad, 0.3);
     let unclean = (a.scale * uniform(rng, 0.0, a.unclean_share)).min(0.2);
-    let scans = TIME_STEPS / SCAN_STEPS;
+    let hours = hour_angles(rng, array);
+    let scan_steps = if array.snapshots[1] == 0 { SCAN_STEPS } else { 1 };
+    let scans = hours.len() / scan_steps;
     let fixed: Vec<f64> = antennas.iter().map(|_| constant * normal(rng)).collect();
     // One antenna in twenty has one scan that is ten times worse.
     let errors: Vec<Vec<f64>> = antennas
@@ -59,19 +64,19 @@ fn pattern(config: &SimConfig, number: usize) -> Pattern {
     let (sin_dec, cos_dec) = config.centre_dec_deg.to_radians().sin_cos();
     let mut samples = Vec::new();
     let mut density = vec![0u16; n * n];
-    for t in 0..TIME_STEPS {
-        let hour = (-75.0 + 150.0 * (t as f64 + 0.5) / TIME_STEPS as f64).to_radians();
-        let (sh, ch) = hour.sin_cos();
+    for (t, channel) in (0..hours.len()).flat_map(|t| array.channels.iter().map(move |c| (t, *c))) {
+        let (sh, ch) = hours[t].sin_cos();
         for i in 0..antennas.len() {
             for j in 0..i {
-                let b: [f64; 3] = std::array::from_fn(|k| (antennas[i][k] - antennas[j][k]) * metres_to_cells);
+                let b: [f64; 3] =
+                    std::array::from_fn(|k| (antennas[i][k] - antennas[j][k]) * metres_to_cells * channel);
                 let u = b[0] * sh + b[1] * ch;
                 let v = -b[0] * sin_dec * ch + b[1] * sin_dec * sh + b[2] * cos_dec;
                 let (u, v) = (u.round() as i64, v.round() as i64);
                 if u.abs() >= n as i64 / 2 || v.abs() >= n as i64 / 2 {
                     continue;
                 }
-                let error = errors[i][t / SCAN_STEPS] - errors[j][t / SCAN_STEPS];
+                let error = errors[i][t / scan_steps] - errors[j][t / scan_steps];
                 for (u, v, error) in [(u, v, error), (-u, -v, -error)] {
                     let at = v.rem_euclid(n as i64) as usize * n + u.rem_euclid(n as i64) as usize;
                     density[at] = density[at].saturating_add(1);
@@ -113,20 +118,43 @@ fn pattern(config: &SimConfig, number: usize) -> Pattern {
     Pattern { side: n, values }
 }
 
-/// Equatorial coordinates (metres) of 36 antennas: 30 in a core of 450 m scatter, 6 at 1.8 to 3 km.
-fn antennas(rng: &mut impl Rng) -> Vec<[f64; 3]> {
-    let (sl, cl) = LATITUDE.to_radians().sin_cos();
-    (0..36)
-        .map(|i| {
-            let (east, north) = if i < 30 {
-                (450.0 * normal(rng), 450.0 * normal(rng))
-            } else {
-                let (r, a) = (uniform(rng, 1800.0, 3000.0), uniform(rng, 0.0, TAU));
-                (r * a.cos(), r * a.sin())
-            };
-            [-sl * north, east, cl * north]
-        })
-        .collect()
+/// Hour angles of the steps, radians: one long track, or a few short looks.
+fn hour_angles(rng: &mut impl Rng, array: &ArrayConfig) -> Vec<f64> {
+    if array.snapshots[1] == 0 {
+        return (0..TIME_STEPS).map(|t| (-75.0 + 150.0 * (t as f64 + 0.5) / TIME_STEPS as f64).to_radians()).collect();
+    }
+    let looks = rng.random_range(array.snapshots[0]..=array.snapshots[1]);
+    (0..looks).map(|_| uniform(rng, -45.0, 45.0).to_radians()).collect()
+}
+
+/// Equatorial coordinates (metres) of the antennas.
+fn antennas(rng: &mut impl Rng, array: &ArrayConfig) -> Vec<[f64; 3]> {
+    let (sl, cl) = array.latitude_deg.to_radians().sin_cos();
+    let mut scattered = |n: usize, core: usize, spread: f64, far: [f64; 2]| -> Vec<(f64, f64)> {
+        (0..n)
+            .map(|i| {
+                if i < core {
+                    (spread * normal(rng), spread * normal(rng))
+                } else {
+                    let (r, a) = (uniform(rng, far[0], far[1]), uniform(rng, 0.0, TAU));
+                    (r * a.cos(), r * a.sin())
+                }
+            })
+            .collect()
+    };
+    let places = match array.layout {
+        ArrayLayout::Askap36 => scattered(36, 30, 450.0, [1800.0, 3000.0]),
+        ArrayLayout::MeerKat64 => scattered(64, 48, 300.0, [600.0, 4000.0]),
+        ArrayLayout::VlaY27 => (0..27)
+            .map(|i| {
+                // Arms at azimuths 5 degrees off north, and 120 degrees apart.
+                let r = 6_400.0 * ((i % 9 + 1) as f64 / 9.0).powf(1.7);
+                let (s, c) = (-5.0 + 120.0 * (i / 9) as f64).to_radians().sin_cos();
+                (r * s, r * c)
+            })
+            .collect(),
+    };
+    places.into_iter().map(|(east, north)| [-sl * north, east, cl * north]).collect()
 }
 
 /// Two-dimensional transform `sum_uv F e^{+2 pi i (ux + vy) / n}`, in place; `n` is a power of two.

@@ -1,4 +1,4 @@
-//! Every number of a simulated survey, readable from and written to TOML, and the presets that state them.
+//! Every number of a simulated survey, readable from and written to TOML, checked when it is read; [`crate::presets`] states them.
 //!
 //! A configuration that came from [`SimConfig::from_toml`] or a preset has been checked. `version` names the generator: any
 //! change that alters a pixel gets a new version, and results of both are kept.
@@ -8,6 +8,31 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the generator. Raised by every change that alters a pixel or a label.
 pub const GENERATOR_VERSION: u32 = 2;
+
+/// The real survey that a simulated one resembles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SkyName {
+    /// EMU pilot: 944 MHz, 2 arcsec pixels, 15 arcsec beam.
+    Emu,
+    /// MeerKAT Galactic plane survey: 1284 MHz, 1.5 arcsec pixels, 8 arcsec beam.
+    Smgps,
+    /// VLA FIRST: 1400 MHz, 1.8 arcsec pixels, 5.4 arcsec beam.
+    First,
+}
+
+impl SkyName {
+    /// All skies.
+    pub const ALL: [Self; 3] = [Self::Emu, Self::Smgps, Self::First];
+
+    /// Short name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emu => "emu",
+            Self::Smgps => "smgps",
+            Self::First => "first",
+        }
+    }
+}
 
 /// Size of a survey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +110,12 @@ pub struct SimConfig {
     pub truth: TruthConfig,
     /// Frames and their labels.
     pub frames: FrameConfig,
+    /// Galactic emission; none away from the plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub galactic: Option<GalacticConfig>,
+    /// Source-centred cutouts by Radio Galaxy Zoo class; none where nobody counts components and peaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rgz: Option<RgzConfig>,
 }
 
 /// Noise of the map (specification section 2).
@@ -236,6 +267,83 @@ pub struct ArtefactConfig {
     pub stripes_per_deg2: f64,
     /// Whether extended emission sits in negative bowls.
     pub bowls: bool,
+    /// The array whose errors the bank shows; without it 36 ASKAP-like antennas that follow the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<ArrayConfig>,
+}
+
+/// Where the antennas of the synthetic array stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrayLayout {
+    /// 30 antennas with a scatter of 450 m, 6 at 1.8 to 3 km.
+    Askap36,
+    /// 48 antennas with a scatter of 300 m, 16 at 0.6 to 4 km.
+    MeerKat64,
+    /// Three straight arms of 9 antennas, up to 6.4 km, distances growing as the 1.7th power.
+    VlaY27,
+}
+
+/// The synthetic array of the error patterns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArrayConfig {
+    /// Antennas.
+    pub layout: ArrayLayout,
+    /// Latitude of the array, degrees.
+    pub latitude_deg: f64,
+    /// Least and greatest number of short looks at the source; `[0, 0]` for one long track.
+    pub snapshots: [u32; 2],
+    /// Observed frequencies over that of the map.
+    pub channels: Vec<f64>,
+}
+
+/// Emission of the Milky Way (specification section 5c) and its compact denizens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GalacticConfig {
+    /// Galactic longitude of the centre of the mosaic, degrees; its latitude is 0.
+    pub centre_longitude_deg: f64,
+    /// Scale height of everything Galactic, degrees. Each row of footprints is a strip centred on the plane.
+    pub scale_height_deg: f64,
+    /// Least and greatest rms of the cloud field in the plane, uJy/beam.
+    pub field_rms_ujy: [f64; 2],
+    /// Slope of its power spectrum, `P(k) ~ k^-slope`.
+    pub field_slope: f64,
+    /// Scale above which the interferometer sees nothing, arcmin.
+    pub largest_scale_arcmin: f64,
+    /// How strongly the field is drawn out into filaments: scatter of ln(brightness).
+    pub filament_contrast: f64,
+    /// Pixels between nodes of the field.
+    pub grid_px: usize,
+    /// Supernova remnants per square degree.
+    pub shells_per_deg2: f64,
+    /// Their sizes, arcsec.
+    pub shells_arcsec: [f64; 2],
+    /// HII regions per square degree.
+    pub hii_per_deg2: f64,
+    /// Their sizes, arcsec.
+    pub hii_arcsec: [f64; 2],
+    /// Bubbles (round HII regions, planetary nebulae, shells of stars) per square degree.
+    pub bubbles_per_deg2: f64,
+    /// Their sizes, arcsec.
+    pub bubbles_arcsec: [f64; 2],
+}
+
+/// Source-centred cutouts by component/peak class (specification section 6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RgzConfig {
+    /// Lowest contour of a component, local sigma.
+    pub contour_sigma: f64,
+    /// Least true S/N of a source that is shown.
+    pub least_snr: f64,
+    /// Median size of each class, arcsec: 1C-1P, 1C-2P, 1C-3P, 2C-2P, 2C-3P, 3C-3P.
+    pub median_arcsec: [f64; 6],
+    /// Side of a cutout over the size of the source.
+    pub cutout_factor: f64,
+    /// Cutouts per class for training and for testing, where the sky holds that many.
+    pub per_class: [usize; 2],
 }
 
 /// Object masks and detection (specification section 6).
@@ -285,110 +393,6 @@ pub struct FrameConfig {
 }
 
 impl SimConfig {
-    /// A survey like the EMU pilot: 944 MHz, 2 arcsec pixels, 15 arcsec beam, about 27 uJy/beam.
-    pub fn emu_pilot(tier: Tier, seed: u64) -> Self {
-        let (footprint_rows, footprint_columns, offset_rows_deg, offset_columns_deg) = match tier {
-            Tier::Tiny => (1, 2, 0.2, -0.25),
-            Tier::Demo => (2, 2, -3.5, -0.9),
-            Tier::Quarter => (2, 2, -1.6, -1.2),
-            Tier::Paper => (4, 4, -1.5, -1.2),
-        };
-        Self {
-            version: GENERATOR_VERSION,
-            name: format!("sim-emu-{}", tier.name()),
-            seed,
-            tier,
-            side: tier.side(),
-            pixel_arcsec: 2.0,
-            beam_arcsec: 15.0,
-            frequency_mhz: 944.0,
-            centre_ra_deg: 315.0,
-            centre_dec_deg: -55.0,
-            noise: NoiseConfig {
-                thermal_ujy: 23.0,
-                kernel_beams: 0.8,
-                wide_share: 0.05,
-                wide_kernel_beams: 4.0,
-                rms_scatter: 0.05,
-                rms_scale_deg: 1.0,
-            },
-            coverage: CoverageConfig {
-                primary_beam_deg: 1.65,
-                pitch_deg: 0.9,
-                beams_per_side: 6,
-                footprint_rows,
-                footprint_columns,
-                offset_rows_deg,
-                offset_columns_deg,
-                blank_above: 10.0,
-                seam_noise_step: [1.2, 1.6],
-                seam_level_step: [0.3, 0.8],
-                seam_fade_px: 400.0,
-                seam_line_share: 0.1,
-            },
-            counts: CountsConfig { spectral_index: -0.7, faintest_ujy: 10.0 },
-            population: PopulationConfig {
-                agn_half_mjy: 0.15,
-                agn_slope: 1.2,
-                agn_size_arcsec: 2.0,
-                agn_size_slope: 0.30,
-                agn_size_exponent: 0.62,
-                agn_tail_share: 0.04,
-                agn_tail_mjy: 2.0,
-                agn_tail_arcsec: [60.0, 440.0],
-                agn_largest_arcsec: 480.0,
-                star_forming_size_arcsec: 1.0,
-                pairs: 0.05,
-                point_below_beams: 0.3,
-                resolved_arcsec: 15.0,
-                agn_classes: [0.557, 0.144, 0.237, 0.062],
-                agn_single_largest_arcsec: 60.0,
-                bent: [0.25, 0.10],
-                discs_per_deg2: 0.8,
-                clusters_per_deg2: 0.6,
-                large_diffuse_per_deg2: 0.04,
-                filaments_per_deg2: 0.05,
-            },
-            peculiar: PeculiarConfig {
-                per_deg2: 1.35,
-                weights: [0.24, 0.45, 0.42, 0.08, 0.39, 0.04, 0.21],
-                matched: true,
-                twin_least_arcsec: 52.0,
-                twin_snr: [8.0, 300.0],
-                twin_least_beams: 6.0,
-                attempts: 50,
-            },
-            artefacts: ArtefactConfig {
-                scale: 0.8,
-                faintest_mjy: 30.0,
-                bank: if tier == Tier::Tiny { 0 } else { 24 },
-                pattern_px: 1024,
-                constant_error_rad: 0.06,
-                scan_error_rad: 0.03,
-                reach_arcsec: 120.0,
-                unclean_share: 0.02,
-                stripes_per_deg2: 0.15,
-                bowls: false,
-            },
-            truth: TruthConfig {
-                mask_sigma: 2.5,
-                detect_sigma: 5.0,
-                catalogue_sigma: 3.0,
-                least_px: 5,
-                merge_beams: 1.2,
-            },
-            frames: FrameConfig {
-                size: 256,
-                step: 128,
-                blank_limit: 0.30,
-                peculiar_share: 0.074,
-                block: 1024,
-                peculiar_limit: 428,
-                annotator: Annotator::Human,
-            },
-        }
-    }
-
     /// Reads and checks a configuration.
     ///
     /// # Errors
@@ -482,6 +486,57 @@ impl SimConfig {
         if self.peculiar.twin_least_arcsec >= largest {
             let found = self.peculiar.twin_least_arcsec.to_string();
             return refuse("peculiar.twin_least_arcsec", found, "below the size of the largest ordinary object");
+        }
+        self.check_optional()
+    }
+
+    /// Checks the parts that only some skies have.
+    fn check_optional(&self) -> Result<(), SimError> {
+        let refuse =
+            |key: &'static str, found: String, expected: &'static str| Err(SimError::Config { key, found, expected });
+        let rising = |v: &[f64; 2]| v[0] > 0.0 && v[0] < v[1] && v[1] <= 1e5;
+        if let Some(g) = &self.galactic {
+            if !(-360.0..=360.0).contains(&g.centre_longitude_deg) {
+                let found = g.centre_longitude_deg.to_string();
+                return refuse("galactic.centre_longitude_deg", found, "-360 to 360");
+            }
+            if !g.grid_px.is_power_of_two() || !(4..=64).contains(&g.grid_px) {
+                return refuse("galactic.grid_px", g.grid_px.to_string(), "a power of two from 4 to 64");
+            }
+            let sizes = [&g.field_rms_ujy, &g.shells_arcsec, &g.hii_arcsec, &g.bubbles_arcsec];
+            if !sizes.into_iter().all(rising) {
+                return refuse("galactic", format!("{g:?}"), "ranges that rise, above 0");
+            }
+            let scales = [g.scale_height_deg, g.largest_scale_arcmin, g.field_slope];
+            if !scales.iter().all(|v| *v > 0.0 && *v <= 1e3) || !(0.0..=2.0).contains(&g.filament_contrast) {
+                return refuse("galactic", format!("{g:?}"), "scales and slope above 0, contrast from 0 to 2");
+            }
+            if ![g.shells_per_deg2, g.hii_per_deg2, g.bubbles_per_deg2].iter().all(|v| (0.0..=1e4).contains(v)) {
+                return refuse("galactic", format!("{g:?}"), "densities from 0 to 10000");
+            }
+        }
+        if let Some(r) = &self.rgz {
+            let positive = [r.contour_sigma, r.least_snr].into_iter().chain(r.median_arcsec);
+            if !positive.into_iter().all(|v| v > 0.0 && v <= 1e6) || !(1.0..=10.0).contains(&r.cutout_factor) {
+                return refuse("rgz", format!("{r:?}"), "thresholds and sizes above 0, cutouts of 1 to 10 sizes");
+            }
+        }
+        if let Some(a) = &self.artefacts.array {
+            if a.snapshots[0] > a.snapshots[1] || a.snapshots[1] > 100 || (a.snapshots[0] == 0) != (a.snapshots[1] == 0)
+            {
+                return refuse(
+                    "artefacts.array.snapshots",
+                    format!("{:?}", a.snapshots),
+                    "[0, 0], or 1 to 100, rising",
+                );
+            }
+            let near_one = |v: &f64| (0.5..=2.0).contains(v);
+            if a.channels.is_empty() || a.channels.len() > 64 || !a.channels.iter().all(near_one) {
+                return refuse("artefacts.array.channels", format!("{:?}", a.channels), "1 to 64 factors of 0.5 to 2");
+            }
+            if !(-90.0..=90.0).contains(&a.latitude_deg) {
+                return refuse("artefacts.array.latitude_deg", a.latitude_deg.to_string(), "-90 to 90");
+            }
         }
         Ok(())
     }

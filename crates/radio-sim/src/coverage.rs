@@ -233,6 +233,16 @@ fn footprint_centre(config: &SimConfig, i: usize, j: usize) -> (f64, f64) {
     )
 }
 
+/// Galactic latitude of a row of pixels and half the height of a strip, degrees.
+///
+/// Every row of footprints is a strip of the survey with the plane in its middle.
+pub fn latitude_deg(config: &SimConfig, row: f64) -> (f64, f64) {
+    let y = (row - (config.side as f64 - 1.0) / 2.0) * config.pixel_arcsec / 3600.0;
+    let height = footprint_size(config).1;
+    let from_centre = y - footprint_centre(config, 0, 0).0;
+    (from_centre - height * (from_centre / height).round(), 0.5 * height)
+}
+
 /// Pointing centres `(rows, columns)`, degrees from the centre of the mosaic.
 fn primary_beams(config: &SimConfig) -> Vec<(f64, f64)> {
     let c = &config.coverage;

@@ -50,6 +50,22 @@ pub enum SimError {
         /// The cause.
         source: radio_io::FitsError,
     },
+    /// A Parquet table could not be written.
+    #[error("cannot write the table {path}", path = path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// A JSON file could not be written.
+    #[error("cannot write {path} as JSON", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: serde_json::Error,
+    },
     /// The label list could not be written; the cause names the file.
     #[error("cannot write the labels of the survey")]
     Labels {

@@ -203,7 +203,9 @@ fn judge(sky: &Sky, o: &TrueObject, frame: &mut Frame) {
     if o.class == DetectionClass::Compact || beams < COUNTED_BEAMS {
         labels.push(FrameLabel::Compact);
     }
-    if o.mask.islands == 1 && beams >= COUNTED_BEAMS && !matches!(o.kind, Kind::Halo | Kind::LargeDiffuse) {
+    // A small HII region is a blob like others; a large one is diffuse emission.
+    let cloud = matches!(o.kind, Kind::Halo | Kind::LargeDiffuse) || o.kind == Kind::HiiRegion && arcsec >= 180.0;
+    if o.mask.islands == 1 && beams >= COUNTED_BEAMS && !cloud {
         labels.push(FrameLabel::Extended);
     }
     let long = o.size >= 3.0 * sky.beam.fwhm && o.mask.axis_ratio <= 0.5;
@@ -346,6 +348,7 @@ mod tests {
             twin: 0,
             mask,
             parts,
+            rgz: None,
         }
     }
 

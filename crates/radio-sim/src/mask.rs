@@ -3,6 +3,7 @@
 //! No source finder runs on the noisy map: what is true is computed from the object alone (specification section 6).
 
 use crate::gaussian::{BeamShape, Gaussian, Stamp};
+use crate::truth::TrueObject;
 use ndarray::Array2;
 
 /// Image of an object alone; its first pixel is `(row, col)` of the mosaic.
@@ -192,6 +193,32 @@ fn flood(sorted: &[(f32, u32)], rows: usize, cols: usize, diagonal: bool) -> Vec
         part[*i as usize] = own;
     }
     maxima
+}
+
+/// Objects in the order in which they are drawn into a mask image: small ones lie on top of large ones.
+pub(crate) fn mask_order(objects: &[TrueObject]) -> Vec<&TrueObject> {
+    let mut order: Vec<&TrueObject> = objects.iter().collect();
+    order.sort_by_key(|o| (std::cmp::Reverse(o.mask.px), o.id));
+    order
+}
+
+/// Object ids of a strip, row-major.
+pub(crate) fn mask_strip(order: &[&TrueObject], row: usize, rows: usize, side: usize) -> Vec<i32> {
+    let mut strip = vec![0i32; rows * side];
+    let (low, high) = (row as i32, (row + rows) as i32);
+    for object in order {
+        let runs = &object.mask.runs;
+        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
+        if last.row < low || first.row >= high {
+            continue;
+        }
+        for run in runs.iter().filter(|r| r.row >= low && r.row < high) {
+            let (a, b) = (run.first.clamp(0, side as i32) as usize, run.end.clamp(0, side as i32) as usize);
+            let start = (run.row - low) as usize * side;
+            strip[start + a..start + b].fill(object.id);
+        }
+    }
+    strip
 }
 
 #[cfg(test)]

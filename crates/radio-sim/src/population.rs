@@ -7,8 +7,9 @@ use crate::address::{Address, CELL, Layer};
 use crate::config::SimConfig;
 use crate::counts::CountTable;
 use crate::draw::{log_uniform, lognormal, poisson, uniform, weighted};
+use crate::galactic::{latitude_factor, rare_galactic};
 use crate::gaussian::{FWHM_PER_SIGMA, Gaussian};
-use crate::shapes::{Kind, agn, diffuse};
+use crate::shapes::{Kind, agn, diffuse, galactic};
 use rand::Rng;
 use std::f64::consts::{PI, TAU};
 
@@ -219,26 +220,38 @@ pub fn ordinary_parts(
         Kind::Relic => diffuse::relic(rng),
         Kind::LargeDiffuse => diffuse::large_diffuse(rng),
         Kind::Filament => diffuse::filament(rng, beam),
+        Kind::Shell => galactic::shell(rng),
+        Kind::HiiRegion => galactic::hii_region(rng),
+        Kind::Bubble => galactic::bubble(rng),
         _ => agn::radio_galaxy(rng, kind, beam),
     };
     sketch.place(flux, size, angle, x, y)
 }
 
 /// The rare ordinary layers: layer, objects per square degree.
-pub fn rare_layers(config: &SimConfig) -> [(Layer, f64); 4] {
+pub fn rare_layers(config: &SimConfig) -> Vec<(Layer, f64)> {
     let p = &config.population;
-    [
+    let mut layers = vec![
         (Layer::Discs, p.discs_per_deg2),
         (Layer::Clusters, p.clusters_per_deg2),
         (Layer::LargeDiffuse, p.large_diffuse_per_deg2),
         (Layer::Filaments, p.filaments_per_deg2),
-    ]
+    ];
+    if let Some(g) = &config.galactic {
+        layers.push((Layer::Shells, g.shells_per_deg2));
+        layers.push((Layer::HiiRegions, g.hii_per_deg2));
+        layers.push((Layer::Bubbles, g.bubbles_per_deg2));
+    }
+    layers
 }
 
 /// Kind, flux (Jy) and size (pixels) of an object of a rare layer.
 ///
 /// Fluxes follow from a mean surface brightness, so that the objects are as hard to see as real ones.
 pub fn draw_rare(rng: &mut impl Rng, config: &SimConfig, layer: Layer) -> (Kind, f64, f64) {
+    if let Some(drawn) = rare_galactic(rng, config, layer) {
+        return drawn;
+    }
     let (kind, arcsec) = match layer {
         Layer::Discs => (Kind::Disc, log_uniform(rng, 25.0, 180.0)),
         Layer::Clusters => {
@@ -258,13 +271,19 @@ pub fn draw_rare(rng: &mut impl Rng, config: &SimConfig, layer: Layer) -> (Kind,
     };
     let size = arcsec / config.pixel_arcsec;
     let beams = filling * size * size / crate::gaussian::BeamShape::new(config.beam_px(), config.beam_px(), 0.0).area;
-    (kind, brightness * beams.max(1.0), size)
+    (kind, brightness * brightness_factor(config) * beams.max(1.0), size)
+}
+
+/// What Jy/beam of the EMU-like sky become in this one: other beam area, other frequency (1 for that sky itself).
+fn brightness_factor(config: &SimConfig) -> f64 {
+    let spectrum = (config.frequency_mhz / 944.0).powf(config.counts.spectral_index);
+    (config.beam_arcsec / 15.0).powi(2) * spectrum
 }
 
 /// All objects of a rare layer in one cell.
 pub fn rare_objects(config: &SimConfig, layer: Layer, density: f64, cell: (i64, i64)) -> Vec<SkyObject> {
     let mut rng = Address { seed: config.seed, layer, y: cell.0, x: cell.1, index: 0 }.rng();
-    let n = poisson(&mut rng, density * cell_area(config));
+    let n = poisson(&mut rng, density * latitude_factor(config, layer, cell) * cell_area(config));
     (0..n as u32)
         .map(|index| {
             let mut rng = Address { seed: config.seed, layer, y: cell.0, x: cell.1, index: index + 1 }.rng();

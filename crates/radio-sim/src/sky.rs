@@ -9,6 +9,7 @@ use crate::config::SimConfig;
 use crate::counts::CountTable;
 use crate::coverage::RmsField;
 use crate::error::SimError;
+use crate::galactic::GalacticField;
 use crate::gaussian::{BeamShape, Stamp};
 use crate::noise::noise_window;
 use crate::population::{SkyObject, dig_bowl, rare_layers, rare_objects, resolve, visit_field};
@@ -39,6 +40,8 @@ pub struct Sky {
     pub bright: Vec<BrightSource>,
     /// Rings, rays and stripes.
     pub artefacts: Artefacts,
+    /// Diffuse Galactic emission, if the survey shows any.
+    pub galactic: Option<GalacticField>,
     /// Level subtracted from the map: the mean of the faint sky, Jy/beam.
     pub zero_level: f64,
     /// Rms of the unresolved faint sources, Jy/beam.
@@ -144,6 +147,7 @@ impl Sky {
             objects,
             bright,
             artefacts,
+            galactic: GalacticField::new(config),
             zero_level,
             confusion,
             touching,
@@ -174,6 +178,9 @@ impl Sky {
     pub fn model_window(&self, row: i64, col: i64, rows: usize, cols: usize) -> Array2<f32> {
         let mut window = Array2::from_elem((rows, cols), -self.zero_level as f32);
         let mut view = window.view_mut();
+        if let Some(field) = &self.galactic {
+            field.add_to(&mut view, row, col);
+        }
         let mut scratch = Vec::new();
         let cell = |v: i64| v.div_euclid(CELL).clamp(-MARGIN_CELLS, self.cells + MARGIN_CELLS - 1);
         for y in cell(row - FIELD_REACH)..=cell(row + rows as i64 + FIELD_REACH) {

@@ -5,7 +5,12 @@
 //! so the islands do not depend on strips or tiles.
 
 use crate::config::TruthConfig;
+use crate::mask::{Run, mask_order, mask_strip};
+use crate::sky::Sky;
+use crate::truth::TrueObject;
 
+/// Rows that are looked at together.
+const STRIP_ROWS: usize = 256;
 /// Largest share of an island that may lie under the masks of objects.
 const OBJECT_SHARE: f64 = 0.2;
 
@@ -24,6 +29,8 @@ pub struct SpuriousIsland {
     pub bounds: [usize; 4],
     /// Share of its pixels under object masks.
     pub object_share: f64,
+    /// The mask, row by row.
+    pub runs: Vec<Run>,
 }
 
 /// Collects the islands row by row.
@@ -34,12 +41,14 @@ pub struct SpuriousFinder {
     parts: Vec<(SpuriousIsland, usize)>,
     /// Row that was added last, and its runs: first column, column after the last, part.
     last: (usize, Vec<(usize, usize, usize)>),
+    /// All runs, each with its part.
+    runs: Vec<(u32, Run)>,
 }
 
 impl SpuriousFinder {
     /// A finder with the thresholds of the masks: `mask_sigma`, `detect_sigma`, `least_px`.
     pub fn new(limits: &TruthConfig) -> Self {
-        Self { limits: limits.clone(), parts: Vec::new(), last: (0, Vec::new()) }
+        Self { limits: limits.clone(), parts: Vec::new(), last: (0, Vec::new()), runs: Vec::new() }
     }
 
     /// Adds a row, below all that were added before: artefacts and thermal noise (Jy/beam, NaN where the map is blank), object
@@ -65,6 +74,7 @@ impl SpuriousFinder {
                 px: 0,
                 bounds: [row, row + 1, first, first],
                 object_share: 0.0,
+                runs: Vec::new(),
             };
             while col < artefacts.len() && bright(col) {
                 let value = f64::from(artefacts[col]);
@@ -80,6 +90,7 @@ impl SpuriousFinder {
             island.bounds[3] = col;
             let part = self.parts.len();
             self.parts.push((island, part));
+            self.runs.push((part as u32, Run { row: row as i32, first: first as i32, end: col as i32 }));
             // 8-connected: runs that touch at a corner belong together.
             for &(start, end, other) in last.iter().filter(|(start, end, _)| *start <= col && first <= *end) {
                 debug_assert!(start < end);
@@ -119,17 +130,46 @@ impl SpuriousFinder {
             let (a, b) = (into.bounds, from.bounds);
             into.bounds = [a[0].min(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].max(b[3])];
         }
+        // Which parts are islands that count, and their numbers among those.
         let limits = &self.limits;
-        let islands =
-            self.parts.iter().enumerate().filter(|(number, (_, root))| number == root).map(|(_, (island, _))| {
-                SpuriousIsland { object_share: island.object_share / island.px as f64, ..island.clone() }
-            });
-        islands
-            .filter(|island| {
-                island.snr >= limits.detect_sigma && island.px >= limits.least_px && island.object_share < OBJECT_SHARE
-            })
-            .collect()
+        let mut numbers = vec![None; self.parts.len()];
+        let mut found: Vec<SpuriousIsland> = Vec::new();
+        for (part, (island, root)) in self.parts.iter().enumerate() {
+            let share = island.object_share / island.px as f64;
+            let counts = island.snr >= limits.detect_sigma && island.px >= limits.least_px && share < OBJECT_SHARE;
+            if part == *root && counts {
+                numbers[part] = Some(found.len());
+                found.push(SpuriousIsland { object_share: share, ..island.clone() });
+            }
+        }
+        for (part, run) in std::mem::take(&mut self.runs) {
+            let root = self.root(part as usize);
+            if let Some(number) = numbers[root] {
+                found[number].runs.push(run);
+            }
+        }
+        found
     }
+}
+
+/// The islands of a whole sky, without a map: what [`crate::simulate`] writes.
+pub fn spurious_islands(sky: &Sky, objects: &[TrueObject]) -> Vec<SpuriousIsland> {
+    let side = sky.config.side;
+    let order = mask_order(objects);
+    let mut finder = SpuriousFinder::new(&sky.config.truth);
+    let mut sigma = vec![0f32; side];
+    for row in (0..side).step_by(STRIP_ROWS) {
+        let rows = STRIP_ROWS.min(side - row);
+        let artefacts = sky.artefact_window(row as i64, 0, rows, side);
+        let mask = mask_strip(&order, row, rows, side);
+        for (r, line) in artefacts.outer_iter().enumerate() {
+            sky.rms.sigma_row((row + r) as i64, 0, &mut sigma);
+            if let Some(line) = line.as_slice() {
+                finder.add_row(row + r, line, &sigma, &mask[r * side..(r + 1) * side]);
+            }
+        }
+    }
+    finder.finish()
 }
 
 #[cfg(test)]

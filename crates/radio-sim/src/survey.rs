@@ -5,14 +5,19 @@
 use crate::config::SimConfig;
 use crate::error::SimError;
 use crate::frames::{Frame, PatchCounts, annotate, true_frames};
+use crate::mask::{mask_order, mask_strip};
+use crate::rgz::balanced_cutouts;
 use crate::shapes::Kind;
 use crate::sky::Sky;
 use crate::spurious::{SpuriousFinder, SpuriousIsland};
-use crate::tables::{write_components, write_frames, write_labels, write_objects, write_spurious, write_survey};
+use crate::tables::{
+    write_components, write_frames, write_labels, write_objects, write_rgz_cutouts, write_spurious, write_survey,
+};
 use crate::truth::{ArtefactBoxes, DetectionClass, TrueObject, true_objects};
+use crate::truth_tables;
 use metrics::FrameGroup;
 use ndarray::Array2;
-use radio_io::{Card, FrameLabel, ImageWriter, Wcs};
+use radio_io::{Card, FitsError, FrameLabel, Header, ImageWriter, Wcs};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -124,6 +129,15 @@ pub fn simulate(
     write_frames(config, &frames, &wcs, &paths("frames.csv"))?;
     write_labels(config, &frames, &paths("labels.csv"))?;
     write_survey(config, &fingerprint, out)?;
+    truth_tables::write_objects(&sky, &objects, &wcs, &paths("objects.parquet"))?;
+    truth_tables::write_components(&objects, config, &paths("components.parquet"))?;
+    truth_tables::write_frames(config, &frames, &wcs, &paths("frames.parquet"))?;
+    truth_tables::write_masks(config, &objects, &paths("masks.parquet"))?;
+    truth_tables::write_spurious_masks(config, &spurious, &paths("spurious_masks.parquet"))?;
+    let cutouts = balanced_cutouts(config, &objects);
+    if config.rgz.is_some() {
+        write_rgz_cutouts(config, &cutouts, &wcs, &paths("rgz_cutouts.csv"))?;
+    }
     step("tables", 1, 1);
     let summary = summarise(config, fingerprint, &objects, spurious.len(), &frames, &patches, &sample);
     Ok(SimulatedSurvey {
@@ -145,8 +159,36 @@ pub fn simulate(
 /// [`SimError::Map`] if the position is no place on the sky.
 pub fn survey_wcs(config: &SimConfig) -> Result<Wcs, SimError> {
     let middle = (config.side as f64 - 1.0) / 2.0;
+    if let Some(galactic) = &config.galactic {
+        return galactic_wcs(config, galactic.centre_longitude_deg, middle);
+    }
     Wcs::north_up("SIN", (config.centre_ra_deg, config.centre_dec_deg), (middle, middle), config.pixel_arcsec)
         .map_err(|source| SimError::Map { source })
+}
+
+/// Galactic coordinates: the plane runs along the middle row.
+fn galactic_wcs(config: &SimConfig, longitude: f64, middle: f64) -> Result<Wcs, SimError> {
+    let step = config.pixel_arcsec / 3600.0;
+    let mut cards = vec![Card::new("CTYPE1", "GLON-SIN", ""), Card::new("CTYPE2", "GLAT-SIN", "")];
+    let numbers = [
+        ("CRPIX1", middle + 1.0),
+        ("CRPIX2", middle + 1.0),
+        ("CRVAL1", longitude),
+        ("CRVAL2", 0.0),
+        ("CDELT1", -step),
+        ("CDELT2", step),
+    ];
+    cards.extend(numbers.map(|(keyword, value)| Card::new(keyword, value, "")));
+    let path = Path::new("mosaic.fits");
+    let wcs = Wcs::from_header(&Header::from_cards(&cards), (0, 1), path).map_err(|source| SimError::Map { source })?;
+    wcs.ok_or_else(|| SimError::Map {
+        source: FitsError::Wcs {
+            path: path.into(),
+            keyword: "CTYPE1".to_owned(),
+            found: "GLON-SIN".to_owned(),
+            reason: "these cards describe no sky".to_owned(),
+        },
+    })
 }
 
 /// Writes map and mask strip by strip, counts blank and artefact pixels, and returns a sample of the pixels and the islands of
@@ -177,9 +219,7 @@ fn write_maps(
     map_cards.push(Card::new("RESTFRQ", config.frequency_mhz * 1e6, "Hz"));
     let mut map_file = ImageWriter::<f32>::create(&out.join("mosaic.fits"), side, side, &map_cards).map_err(refused)?;
     let mut mask_file = ImageWriter::<i32>::create(&out.join("mask.fits"), side, side, &cards).map_err(refused)?;
-    // Small objects lie on top of large ones.
-    let mut order: Vec<&TrueObject> = objects.iter().collect();
-    order.sort_by_key(|o| (std::cmp::Reverse(o.mask.px), o.id));
+    let order = mask_order(objects);
     let strips = side.div_ceil(STRIP_ROWS);
     let mut sample = Vec::new();
     let mut spurious = SpuriousFinder::new(&config.truth);
@@ -224,25 +264,6 @@ fn write_maps(
     map_file.finish().map_err(refused)?;
     mask_file.finish().map_err(refused)?;
     Ok((sample, spurious.finish()))
-}
-
-/// Object ids of a strip, row-major.
-fn mask_strip(order: &[&TrueObject], row: usize, rows: usize, side: usize) -> Vec<i32> {
-    let mut strip = vec![0i32; rows * side];
-    let (low, high) = (row as i32, (row + rows) as i32);
-    for object in order {
-        let runs = &object.mask.runs;
-        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
-        if last.row < low || first.row >= high {
-            continue;
-        }
-        for run in runs.iter().filter(|r| r.row >= low && r.row < high) {
-            let (a, b) = (run.first.clamp(0, side as i32) as usize, run.end.clamp(0, side as i32) as usize);
-            let start = (run.row - low) as usize * side;
-            strip[start + a..start + b].fill(object.id);
-        }
-    }
-    strip
 }
 
 fn summarise(
@@ -344,6 +365,11 @@ mod tests {
             "sim.toml",
             "components.csv",
             "spurious.csv",
+            "objects.parquet",
+            "components.parquet",
+            "frames.parquet",
+            "masks.parquet",
+            "spurious_masks.parquet",
         ] {
             assert!(
                 std::fs::read(folder.path().join(name))? == std::fs::read(again.path().join(name))?,

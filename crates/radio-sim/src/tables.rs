@@ -3,6 +3,7 @@
 use crate::config::SimConfig;
 use crate::error::SimError;
 use crate::frames::Frame;
+use crate::rgz::RgzCutout;
 use crate::sky::Sky;
 use crate::spurious::SpuriousIsland;
 use crate::truth::TrueObject;
@@ -172,6 +173,31 @@ pub fn write_spurious(sky: &Sky, islands: &[SpuriousIsland], wcs: &Wcs, path: &P
         cells.extend(o.bounds.map(|bound| bound.to_string()));
         cells.push(format!("{:.3}", o.object_share));
         cells
+    });
+    write_table(path, &header, rows)
+}
+
+/// The balanced set of source-centred cutouts: object, class, train or test, centre (ra, dec, x, y from 0), size of the source
+/// and side of the cutout in arcsec and pixels. Cutting them is for a reader of the map.
+///
+/// # Errors
+/// [`SimError::Io`], [`SimError::Table`].
+pub fn write_rgz_cutouts(config: &SimConfig, cutouts: &[RgzCutout], wcs: &Wcs, path: &Path) -> Result<(), SimError> {
+    let header = ["object", "class", "set", "ra", "dec", "x", "y", "size_arcsec", "side_arcsec", "side_px"];
+    let rows = cutouts.iter().map(|c| {
+        let [ra, dec] = sky_text(wcs, c.centre.0, c.centre.1);
+        vec![
+            c.object.to_string(),
+            c.class.name().to_owned(),
+            c.part.name().to_owned(),
+            ra,
+            dec,
+            format!("{:.1}", c.centre.1),
+            format!("{:.1}", c.centre.0),
+            format!("{:.2}", c.extent * config.pixel_arcsec),
+            format!("{:.2}", c.side as f64 * config.pixel_arcsec),
+            c.side.to_string(),
+        ]
     });
     write_table(path, &header, rows)
 }

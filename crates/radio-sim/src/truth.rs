@@ -4,6 +4,7 @@ use crate::address::{CELL, Layer};
 use crate::gaussian::{FWHM_PER_SIGMA, Gaussian, Stamp};
 use crate::mask::{ObjectImage, ObjectMask, measure, object_image};
 use crate::population::visit_field;
+use crate::rgz::{RgzSource, rgz_source};
 use crate::shapes::Kind;
 use crate::sky::Sky;
 use ndarray::Array2;
@@ -78,6 +79,8 @@ pub struct TrueObject {
     pub twin: u32,
     /// Its Gaussians.
     pub parts: Vec<Gaussian>,
+    /// Components and peaks, where the sky counts them.
+    pub rgz: Option<RgzSource>,
 }
 
 impl TrueObject {
@@ -289,6 +292,7 @@ fn true_object(sky: &Sky, boxes: &ArtefactBoxes, c: Candidate) -> Option<TrueObj
         forced: odd.is_some_and(|o| o.forced),
         recognisable: odd.is_some_and(|o| o.recognisable),
         twin: odd.map_or(0, |o| o.twin),
+        rgz: sky.config.rgz.as_ref().and_then(|r| rgz_source(&image, &mask, sigma, r.contour_sigma)),
         mask,
         parts: c.parts,
     })

@@ -68,10 +68,8 @@ pub fn draw_twin(judge: &Judge, rng: &mut impl Rng) -> Twin {
     let config = judge.config;
     let p = &config.peculiar;
     let layers = rare_layers(config);
-    let mut weights = [LARGE_AGN_PER_DEG2, 0.0, 0.0, 0.0, 0.0];
-    for (w, (_, density)) in weights[1..].iter_mut().zip(&layers) {
-        *w = *density;
-    }
+    let weights: Vec<f64> =
+        std::iter::once(LARGE_AGN_PER_DEG2).chain(layers.iter().map(|(_, density)| *density)).collect();
     let least = p.twin_least_arcsec / config.pixel_arcsec;
     let mut twin = Twin { flux: 2e-3, size: 2.0 * least, mask_px: 0 };
     // The limits pass about a third; the bound only guards against limits that nothing can pass.

@@ -1,11 +1,12 @@
 //! Shapes of resolved sources: each is a list of Gaussians whose fluxes sum to the total and whose extent is the stated size.
 //!
 //! A generator works in units of the object's size, round its own centre; [`Sketch::place`] then scales, turns and moves it.
-//! Reading order: [`curve`] (jets bend along curves), [`agn`], [`diffuse`], [`ring`], [`oddity`].
+//! Reading order: [`curve`] (jets bend along curves), [`agn`], [`diffuse`], [`galactic`], [`ring`], [`oddity`].
 
 pub mod agn;
 pub mod curve;
 pub mod diffuse;
+pub mod galactic;
 pub mod oddity;
 pub mod ring;
 
@@ -58,11 +59,17 @@ pub enum Kind {
     OneSided,
     /// None of the above.
     OneOff,
+    /// Shell of a supernova remnant.
+    Shell,
+    /// HII region: a clumpy cloud with a bright rim on one side.
+    HiiRegion,
+    /// Filled ring: bubble, planetary nebula, shell of a star.
+    Bubble,
 }
 
 impl Kind {
     /// All kinds, in the order of the tables.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Point,
         Self::Multiple,
         Self::Single,
@@ -84,6 +91,9 @@ impl Kind {
         Self::MultiBend,
         Self::OneSided,
         Self::OneOff,
+        Self::Shell,
+        Self::HiiRegion,
+        Self::Bubble,
     ];
 
     /// Kinds that are peculiar, in the order of the configured weights.
@@ -114,6 +124,9 @@ impl Kind {
             Self::MultiBend => "multi-bend",
             Self::OneSided => "one-sided",
             Self::OneOff => "one-off",
+            Self::Shell => "shell",
+            Self::HiiRegion => "hii-region",
+            Self::Bubble => "bubble",
         }
     }
 
@@ -131,6 +144,7 @@ impl Kind {
     /// Whether the kind is diffuse: what DIFFUSE asks for.
     pub fn is_diffuse(self) -> bool {
         matches!(self, Self::Disc | Self::Halo | Self::Relic | Self::LargeDiffuse | Self::Circle)
+            || matches!(self, Self::Shell | Self::HiiRegion | Self::Bubble)
     }
 }
 
