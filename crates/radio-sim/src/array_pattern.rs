@@ -38,8 +38,13 @@ fn pattern(config: &SimConfig, number: usize) -> Pattern {
     let n = a.pattern_px;
     let mut rng = Address { seed: config.seed, layer: Layer::PatternBank, y: number as i64, x: 0, index: 0 }.rng();
     let rng = &mut rng;
-    let default =
-        ArrayConfig { layout: ArrayLayout::Askap36, latitude_deg: LATITUDE, snapshots: [0, 0], channels: vec![1.0] };
+    let default = ArrayConfig {
+        layout: ArrayLayout::Askap36,
+        latitude_deg: LATITUDE,
+        snapshots: [0, 0],
+        channels: vec![1.0],
+        peak_exponent: 1.0,
+    };
     let array = a.array.as_ref().unwrap_or(&default);
     let antennas = antennas(rng, array);
     let constant = a.scale * lognormal(rng, a.constant_error_rad, 0.25);

@@ -15,6 +15,9 @@ use std::f64::consts::{PI, TAU};
 /// Radius of the closed-form pattern, pixels.
 const CLOSED_FORM_REACH: f64 = 300.0;
 
+/// Peak at which errors are as strong as the patterns say, Jy/beam, whatever their exponent.
+const PIVOT: f64 = 0.1;
+
 /// A compact bright source, the origin of artefacts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BrightSource {
@@ -113,7 +116,11 @@ fn halo(config: &SimConfig, source: &BrightSource) -> Halo {
     };
     let mut rng = address.rng();
     let turn = uniform(&mut rng, 0.0, TAU).sin_cos();
-    let factor = source.peak * lognormal(&mut rng, 1.0, 0.1);
+    let felt = match &config.artefacts.array {
+        Some(array) => PIVOT * (source.peak / PIVOT).powf(array.peak_exponent),
+        None => source.peak,
+    };
+    let factor = felt * lognormal(&mut rng, 1.0, 0.1);
     if config.artefacts.bank > 0 {
         let pattern = rng.random_range(0..config.artefacts.bank);
         // Where 0.2 % of the peak, times the fading of the bank, has fallen to 1 uJy/beam.

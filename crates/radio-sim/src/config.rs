@@ -296,6 +296,8 @@ pub struct ArrayConfig {
     pub snapshots: [u32; 2],
     /// Observed frequencies over that of the map.
     pub channels: Vec<f64>,
+    /// Errors grow with the peak to this power (through that of 100 mJy/beam): brighter sources calibrate themselves better.
+    pub peak_exponent: f64,
 }
 
 /// Emission of the Milky Way (specification section 5c) and its compact denizens.
@@ -533,6 +535,9 @@ impl SimConfig {
             let near_one = |v: &f64| (0.5..=2.0).contains(v);
             if a.channels.is_empty() || a.channels.len() > 64 || !a.channels.iter().all(near_one) {
                 return refuse("artefacts.array.channels", format!("{:?}", a.channels), "1 to 64 factors of 0.5 to 2");
+            }
+            if !(0.1..=1.0).contains(&a.peak_exponent) {
+                return refuse("artefacts.array.peak_exponent", a.peak_exponent.to_string(), "0.1 to 1");
             }
             if !(-90.0..=90.0).contains(&a.latitude_deg) {
                 return refuse("artefacts.array.latitude_deg", a.latitude_deg.to_string(), "-90 to 90");
