@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use radio_io::FeatureTable;
-use radio_sim::{SimConfig, Tier};
+use radio_sim::{SimConfig, SkyName, Tier};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::frames::SurveyFrames;
@@ -29,10 +29,21 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl anomalies features.parquet --out scores.csv rank the frames\n\n\
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
 
+const SIMULATE_EXAMPLES: &str = "Examples:\n  \
+    radio-ssl simulate --out sky                                            EMU-like, 2048 x 2048 pixels\n  \
+    radio-ssl simulate --sky smgps --tier demo --seed 2 --out plane         Galactic plane: clouds, shells, bubbles\n  \
+    radio-ssl simulate --sky first --tier quarter --seed 1 --out first      with a balanced list of cutouts by class\n\n\
+    Sizes: tiny takes a second, demo ten, paper (32768 x 32768 pixels, 9 GB on disk) some minutes.\n\
+    The same sky, tier and seed always give the same files.";
+
 #[derive(Subcommand)]
 enum Verb {
     /// Make a simulated survey with its truth.
+    #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate {
+        /// The survey that the sky resembles.
+        #[arg(long, value_enum, default_value_t = SkyArgument::Emu)]
+        sky: SkyArgument,
         /// Size of the survey.
         #[arg(long, value_enum, default_value_t = TierName::Tiny)]
         tier: TierName,
@@ -111,10 +122,21 @@ enum Verb {
     },
 }
 
+/// Surveys that a simulated sky can resemble.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum SkyArgument {
+    /// EMU pilot: 944 MHz, pixels of 2", beam of 15".
+    Emu,
+    /// MeerKAT Galactic plane survey: 1284 MHz, 1.5", 8".
+    Smgps,
+    /// VLA FIRST: 1400 MHz, 1.8", 5.4".
+    First,
+}
+
 /// Sizes of a simulated survey.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum TierName {
-    /// 2048² pixels, 225 frames.
+    /// 2048² pixels; 225 frames (EMU-like).
     Tiny,
     /// 8192² pixels, 3,969 frames.
     Demo,
@@ -137,15 +159,20 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Simulate { tier, seed, out, compute } => {
+        Verb::Simulate { sky, tier, seed, out, compute } => {
             use_compute(&compute)?;
+            let sky = match sky {
+                SkyArgument::Emu => SkyName::Emu,
+                SkyArgument::Smgps => SkyName::Smgps,
+                SkyArgument::First => SkyName::First,
+            };
             let tier = match tier {
                 TierName::Tiny => Tier::Tiny,
                 TierName::Demo => Tier::Demo,
                 TierName::Quarter => Tier::Quarter,
                 TierName::Paper => Tier::Paper,
             };
-            stages::simulate_into(&SimConfig::emu_pilot(tier, seed), &out)?;
+            stages::simulate_into(&SimConfig::preset(sky, tier, seed), &out)?;
             println!("{}", out.join("survey.toml").display());
             Ok(())
         }
