@@ -1,4 +1,4 @@
-//! The FIRST-like sky against real cutouts and the recipe: noise correlation, level, deepest pixels.
+//! The FIRST-like sky against real cutouts and the recipes of the new skies: noise correlation, level, deepest pixels.
 
 use radio_io::robust_rms;
 use radio_sim::noise::noise_window;
@@ -51,5 +51,27 @@ fn cutouts_are_as_deep_as_real_ones() {
     assert!(deepest.len() > 25);
     for (found, real) in found.into_iter().zip([-5.3, -4.1, -3.5]) {
         assert!((found - real).abs() < 0.5, "{found} for {real}");
+    }
+}
+
+/// The noise of the Galactic sky: autocorrelation at lags 1 to 6 px against the sum of two Gaussians it is made of.
+#[test]
+fn noise_of_the_galactic_sky_follows_its_recipe() {
+    let n = 1024;
+    let config = SimConfig::smgps(Tier::Tiny, 3);
+    let noise = noise_window(&config, -30, 500, n, n);
+    let variance = noise.iter().map(|v| f64::from(v * v)).sum::<f64>() / (n * n) as f64;
+    assert!((variance.sqrt() - 1.0).abs() < 0.015, "{variance}");
+    for lag in 1..=6 {
+        let sum: f64 = (0..n)
+            .map(|r| &noise[r * n..(r + 1) * n])
+            .map(|line| line.iter().zip(&line[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>())
+            .sum();
+        let found = sum / (n * (n - lag)) as f64 / variance;
+        // A Gaussian kernel of sigma s gives exp(-d^2 / 4 s^2).
+        let part = |beams: f64| (-(lag as f64 * 2.354_82 / (beams * config.beam_px())).powi(2) / 4.0).exp();
+        let share = config.noise.wide_share;
+        let want = (1.0 - share) * part(config.noise.kernel_beams) + share * part(config.noise.wide_kernel_beams);
+        assert!((found - want).abs() < 0.02, "lag {lag}: {found} for {want}");
     }
 }
