@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Instant};
 
 use ndarray::Array2;
-use radio_augment::{Augmenter, Recipe, view_rng};
+use radio_augment::{Augmenter, BlankRule, Recipe, copy_of_channels, recycle, view_rng};
 use rand::Rng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,20 +20,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, cutout) in [("no blank pixel", &full), ("16 % blank", &part)] {
         let limits = recipe.limits(cutout.view())?;
         println!("{name}");
-        report("  recipe, whole", || recipe.channels(cutout.view()));
+        report("  recipe, whole", || recipe.channels(cutout.view()).map(recycle));
         report("  its statistics alone", || recipe.limits(cutout.view()));
-        report("  with statistics known", || recipe.finish(recipe.stretch(cutout.view(), &limits)));
+        report("  with statistics known", || recipe.finish(recipe.stretch(cutout.view(), &limits)).map(recycle));
     }
     let channels = recipe.channels(full.view())?;
     let mut rng = view_rng(2, 0, 0, 0);
-    report("chain of Table 2", || Augmenter::hulk().apply(channels.clone(), &mut rng));
+    report("chain of Table 2", || recycle(Augmenter::hulk().apply(copy_of_channels(&channels), &mut rng)));
     for step in Augmenter::hulk().steps {
         let name = format!("  {step:?}").chars().take_while(|c| *c != '{').collect::<String>();
-        report(&name, || step.draw(224, 224, &mut rng).map(|draw| draw.apply(channels.clone(), Default::default())));
+        report(&name, || {
+            step.draw(224, 224, &mut rng).map(|draw| recycle(draw.apply(copy_of_channels(&channels), BlankRule::Nan)))
+        });
     }
     let mut blanked = channels.clone();
     blanked.slice_mut(ndarray::s![.., .., ..40]).fill(f32::NAN);
-    report("chain of Table 2, 18 % blank", || Augmenter::hulk().apply(blanked.clone(), &mut rng));
+    report("chain of Table 2, 18 % blank", || recycle(Augmenter::hulk().apply(copy_of_channels(&blanked), &mut rng)));
     Ok(())
 }
 

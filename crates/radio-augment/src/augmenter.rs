@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BlankRule, CropDraw, FlipDraw, JitterDraw, SettingError, blur_kernel_side, color_jitter, crop_resize, flip,
-    gaussian_blur, quarter_turns_keeping_size, scratch::give_channels, threshold_percentile,
+    gaussian_blur, quarter_turns_keeping_size, scratch::recycle, threshold_percentile,
 };
 
 /// A chain of random changes to an image.
@@ -238,7 +238,7 @@ impl StepDraw {
             Self::QuarterTurns(turns) => quarter_turns_keeping_size(channels.view(), turns),
             Self::Blur(sigma) => gaussian_blur(channels.view(), sigma, blur_kernel_side(sigma)),
         };
-        give_channels(channels);
+        recycle(channels);
         changed
     }
 }

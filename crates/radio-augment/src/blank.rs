@@ -3,7 +3,7 @@
 //! Upstream replaces NaN by 0 at once, so that a real zero and a blank can no longer be told apart. Here a blank is NaN until
 //! the recipe ends, unless parity with upstream is asked for.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +27,27 @@ pub enum BlankRule {
 
 impl BlankRule {
     /// The pixels of `plane` that count, and perhaps non-finite ones, which statistics pass over by themselves.
-    pub(crate) fn counting_values(self, plane: &[f32]) -> Cow<'_, [f32]> {
+    pub(crate) fn counting_values(self, plane: &[f32]) -> CountingValues<'_> {
         match self {
-            BlankRule::ZeroIsBlank if has_zero(plane) => Cow::Owned(compact(plane, plane.len(), |v| v != 0.0)),
-            _ => Cow::Borrowed(plane),
+            BlankRule::ZeroIsBlank if has_zero(plane) => CountingValues::Compacted(compact(plane, |v| v != 0.0)),
+            _ => CountingValues::All(plane),
+        }
+    }
+}
+
+/// What [`BlankRule::counting_values`] found.
+pub(crate) enum CountingValues<'a> {
+    All(&'a [f32]),
+    Compacted(Scratch),
+}
+
+impl Deref for CountingValues<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::All(plane) => plane,
+            Self::Compacted(values) => values,
         }
     }
 }
@@ -108,9 +125,9 @@ vectorised! {
 }
 
 /// The values for which `keep` holds, in order.
-pub(crate) fn compact(values: &[f32], capacity: usize, keep: impl Fn(f32) -> bool) -> Vec<f32> {
+pub(crate) fn compact(values: &[f32], keep: impl Fn(f32) -> bool) -> Scratch {
     const CHUNK: usize = 64;
-    let (mut found, mut kept) = (Vec::with_capacity(capacity), [0.0f32; CHUNK]);
+    let (mut found, mut n_found, mut kept) = (Scratch::new(values.len()), 0, [0.0f32; CHUNK]);
     for chunk in values.chunks(CHUNK) {
         let mut n = 0;
         for &v in chunk {
@@ -118,8 +135,10 @@ pub(crate) fn compact(values: &[f32], capacity: usize, keep: impl Fn(f32) -> boo
             kept[n % CHUNK] = v;
             n += usize::from(keep(v));
         }
-        found.extend_from_slice(&kept[..n]);
+        found[n_found..n_found + n].copy_from_slice(&kept[..n]);
+        n_found += n;
     }
+    found.shorten(n_found);
     found
 }
 
@@ -136,7 +155,7 @@ mod tests {
                 let mut plane = vec![1.0; 100];
                 plane[place] = bad;
                 assert!(has_non_finite(&plane) && count_non_finite(&plane) == 1);
-                assert_eq!(compact(&plane, 0, f32::is_finite).len(), 99);
+                assert_eq!(compact(&plane, f32::is_finite).len(), 99);
             }
         }
         assert_eq!(BlankRule::Nan.counting_values(&clean).len(), 5);

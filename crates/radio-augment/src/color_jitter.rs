@@ -55,14 +55,14 @@ pub fn color_jitter(channels: Array3<f32>, draw: &JitterDraw, blanks: BlankRule)
     let Some(pixels) = channels.as_slice_mut().filter(|pixels| !pixels.is_empty()) else {
         return channels;
     };
-    let tones: Vec<Tone> = pixels.chunks_exact(plane_len).map(|plane| Tone::new(plane, draw, blanks)).collect();
     if n_channels == 3 {
         let (red, rest) = pixels.split_at_mut(plane_len);
         let (green, blue) = rest.split_at_mut(plane_len);
-        jitter_three(red, green, blue, [tones[0], tones[1], tones[2]], draw.saturation as f32, turns(draw.hue));
+        let tones = [&*red, &*green, &*blue].map(|plane| Tone::new(plane, draw, blanks));
+        jitter_three(red, green, blue, tones, draw.saturation as f32, turns(draw.hue));
     } else {
-        for (plane, tone) in pixels.chunks_exact_mut(plane_len).zip(tones) {
-            jitter_one(plane, tone);
+        for plane in pixels.chunks_exact_mut(plane_len) {
+            jitter_one(plane, Tone::new(plane, draw, blanks));
         }
     }
     channels

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView3};
 
 use crate::{
     blank::{MaskedInterpolation, has_non_finite},
-    scratch::take_channels,
+    scratch::{Scratch, take_channels},
     vectorise::vectorised,
 };
 
@@ -43,12 +43,12 @@ pub fn gaussian_blur(channels: ArrayView3<f32>, sigma: f64, side: usize) -> Arra
     out
 }
 
-fn kernel(sigma: f64, side: usize) -> Vec<f32> {
+fn kernel(sigma: f64, side: usize) -> Scratch {
     let radius = (side / 2) as f64;
     let weight = |i: usize| (-(i as f64 - radius).powi(2) / (2.0 * sigma * sigma)).exp();
-    let weights: Vec<f64> = (0..=2 * (side / 2)).map(weight).collect();
-    let sum: f64 = weights.iter().sum();
-    weights.iter().map(|w| (w / sum) as f32).collect()
+    let len = 2 * (side / 2) + 1;
+    let sum: f64 = (0..len).map(weight).sum();
+    Scratch::from_fn(len, |i| (weight(i) / sum) as f32)
 }
 
 fn blur_plane(
@@ -73,7 +73,7 @@ fn blur_plane(
 fn convolve(plane: &[f32], height: usize, width: usize, kernel: &[f32], out: &mut [f32]) {
     let radius = kernel.len() / 2;
     // One row with the mirrored pixels at either end.
-    let mut padded = vec![0.0; width + 2 * radius];
+    let mut padded = Scratch::new(width + 2 * radius);
     for (r, out) in out.chunks_exact_mut(width).enumerate() {
         let middle = &mut padded[radius..radius + width];
         middle.fill(0.0);

@@ -53,6 +53,7 @@ mod quarter_turn;
 mod resize_bicubic;
 mod threshold;
 // What makes them fast.
+mod columns;
 mod order_statistics;
 mod row_order;
 mod scratch;
@@ -76,6 +77,7 @@ pub use quarter_turn::{quarter_turns, quarter_turns_keeping_size};
 pub use recipe::{Recipe, StageOrder, StretchLimits};
 pub use resize_bicubic::resize_bicubic;
 pub use resize_bilinear::{Edge, fit_into_square, resize_bilinear};
+pub use scratch::{copy_of_channels, recycle};
 pub use sigma_clip::sigma_clip_bounds;
 pub use threshold::threshold_percentile;
 pub use view_rng::{Sampling, epoch_order, view_rng};

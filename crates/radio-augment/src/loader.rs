@@ -12,7 +12,7 @@ use crate::{
     Augmenter, LoaderError, Recipe, RecipeError, Sampling, StretchLimits,
     batches::Batches,
     epoch_order,
-    scratch::{give_channels, take_channels},
+    scratch::{copy_of_channels, recycle},
     view_rng,
 };
 
@@ -143,7 +143,7 @@ impl ViewLoader {
     pub fn refused_frames(&self) -> Vec<(usize, LoaderError)> {
         let check = |frame: usize| {
             let channels = self.recipe.finish(self.stretched(frame)?).map_err(|source| self.refused(frame, source))?;
-            give_channels(channels);
+            recycle(channels);
             Ok(())
         };
         self.in_pool(|| {
@@ -161,7 +161,7 @@ impl ViewLoader {
             let mut rng = view_rng(self.seed, epoch, address, view as u64);
             let mut draws = 1;
             let drawn = loop {
-                match self.recipe.view(copy_of(&stretched), &self.augmenter, &mut rng) {
+                match self.recipe.view(copy_of_channels(&stretched), &self.augmenter, &mut rng) {
                     Err(RecipeError::ConstantChannel { .. } | RecipeError::AllBlank { .. }) if draws < DRAWS => {
                         draws += 1
                     }
@@ -170,7 +170,7 @@ impl ViewLoader {
             };
             copy_into(drawn.map_err(|source| self.refused(frame, source))?, out);
         }
-        give_channels(stretched);
+        recycle(stretched);
         Ok(())
     }
 
@@ -206,16 +206,10 @@ impl ViewLoader {
     }
 }
 
-fn copy_of(channels: &Array3<f32>) -> Array3<f32> {
-    let mut copy = take_channels(channels.dim());
-    copy.assign(channels);
-    copy
-}
-
 fn copy_into(view: Array3<f32>, out: &mut [f32]) {
     match view.as_slice() {
         Some(pixels) if pixels.len() == out.len() => out.copy_from_slice(pixels),
         _ => out.iter_mut().zip(&view).for_each(|(out, v)| *out = *v),
     }
-    give_channels(view);
+    recycle(view);
 }

@@ -6,6 +6,7 @@
 
 use crate::{
     blank::{compact, count_non_finite},
+    scratch::Scratch,
     vectorise::vectorised,
 };
 
@@ -18,9 +19,9 @@ pub(crate) struct OrderStatistics<'a> {
     values: &'a [f32],
     n_finite: usize,
     /// Sorted; empty for small sets.
-    sample: Vec<f32>,
+    sample: Scratch,
     /// Every value of one closed interval, in any order.
-    bracket: Vec<f32>,
+    bracket: Scratch,
     /// How many values lie below the bracket.
     below: usize,
 }
@@ -28,14 +29,14 @@ pub(crate) struct OrderStatistics<'a> {
 impl<'a> OrderStatistics<'a> {
     pub(crate) fn new(values: &'a [f32]) -> Self {
         let n_finite = values.len() - count_non_finite(values);
-        let mut order = Self { values, n_finite, sample: Vec::new(), bracket: Vec::new(), below: 0 };
+        let mut order = Self { values, n_finite, sample: Scratch::default(), bracket: Scratch::default(), below: 0 };
         if n_finite <= SMALL {
             order.bracket_everything();
         } else {
             let stride = values.len() / SAMPLE;
             // The place inside each stride varies, so that the sample does not fall on the columns of an image.
             let places = (0..SAMPLE).map(|i| i * stride + (i.wrapping_mul(0x9E37_79B9) >> 7) % stride);
-            order.sample = places.map(|place| values[place]).filter(|v| v.is_finite()).collect();
+            order.sample = Scratch::collect(places.map(|place| values[place]).filter(|v| v.is_finite()), SAMPLE);
             order.sample.sort_unstable_by(f32::total_cmp);
         }
         order
@@ -73,7 +74,7 @@ impl<'a> OrderStatistics<'a> {
     }
 
     fn bracket_everything(&mut self) {
-        self.bracket = compact(self.values, self.n_finite, f32::is_finite);
+        self.bracket = compact(self.values, f32::is_finite);
         self.below = 0;
     }
 
@@ -89,7 +90,7 @@ impl<'a> OrderStatistics<'a> {
         let low = place.checked_sub(half_width).map_or(f32::MIN, |first| self.sample[first]);
         let high = self.sample.get(place + half_width).copied().unwrap_or(f32::MAX);
         self.below = count_below(self.values, low);
-        self.bracket = compact(self.values, self.n_finite / 8, |v| (v >= low) & (v <= high));
+        self.bracket = compact(self.values, |v| (v >= low) & (v <= high));
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayView3};
 use crate::{
     blank::MaskedInterpolation,
     resize_bicubic::{Window, resize_window},
-    scratch::{give_channels, take_channels},
+    scratch::{recycle, take_channels},
 };
 
 /// Turns channels `[C, H, W]` clockwise by `turns` x 90 degrees; an odd number of turns gives `[C, W, H]`.
@@ -46,7 +46,7 @@ pub fn quarter_turns_keeping_size(channels: ArrayView3<f32>, turns: u32) -> Arra
             resize_window(plane, height, window, out, (height, width), &mut masked);
         }
     }
-    give_channels(turned);
+    recycle(turned);
     out
 }
 

@@ -11,7 +11,7 @@ use crate::{
     fit_into_square, min_max,
     resize_bilinear::resize_plane,
     row_order::{in_row_order, planes_mut},
-    scratch::{give_channels, take_channels},
+    scratch::{Scratch, recycle, take_channels},
     sigma_clip_bounds,
     stretch::{clip_to, scale_to},
     vectorise::vectorised,
@@ -186,7 +186,7 @@ impl Recipe {
         for (channel, (plane, out)) in planes_mut(&mut channels).zip(planes_mut(&mut out)).enumerate() {
             self.finish_plane(plane, (rows, cols), channel, &mut masked, out)?;
         }
-        give_channels(channels);
+        recycle(channels);
         Ok(out)
     }
 
@@ -258,8 +258,8 @@ fn surround_with_zeros(plane: &mut [f32], (rows, cols): (usize, usize), size: us
     }
 }
 
-fn zero_filled(pixels: &[f32]) -> Vec<f32> {
-    pixels.iter().map(|v| if v.is_finite() { *v } else { 0.0 }).collect()
+fn zero_filled(pixels: &[f32]) -> Scratch {
+    Scratch::from_fn(pixels.len(), |i| if pixels[i].is_finite() { pixels[i] } else { 0.0 })
 }
 
 vectorised! {

@@ -4,6 +4,8 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::{
     blank::{MaskedInterpolation, has_non_finite, renormalise},
+    columns::{ColumnTaps, OVERHANG},
+    scratch::Scratch,
     vectorise::vectorised,
 };
 
@@ -49,26 +51,44 @@ pub(crate) fn resize_window(
     if window.rows == 0 || window.cols == 0 || out.is_empty() {
         return;
     }
-    let rows: Vec<&[f32]> = source
-        .chunks_exact(width)
-        .skip(window.top)
-        .take(window.rows)
-        .map(|row| &row[window.left..][..window.cols])
-        .collect();
+    let rows = Rows { source, width, window };
     if (window.rows, window.cols) == to {
-        out.chunks_exact_mut(to.1).zip(rows).for_each(|(out, row)| out.copy_from_slice(row));
+        out.chunks_exact_mut(to.1).enumerate().for_each(|(i, out)| out.copy_from_slice(rows.get(i)));
         return;
     }
-    let (down, across) = (taps(window.rows, to.0), taps(window.cols, to.1));
-    if !rows.iter().any(|row| has_non_finite(row)) {
-        interpolate(&rows, &down, &across, out);
+    let scale = window.rows as f64 / to.0 as f64;
+    let across_scale = window.cols as f64 / to.1 as f64;
+    let across = ColumnTaps::new(
+        to.1,
+        4,
+        |i| taps(i, across_scale, window.cols).first as u32,
+        |i| taps(i, across_scale, window.cols).weights,
+    );
+    if !(0..window.rows).any(|i| has_non_finite(rows.get(i))) {
+        interpolate(&rows, scale, &across, out);
         return;
     }
     let in_rows = |plane: &[f32], out: &mut [f32]| {
-        interpolate(&plane.chunks_exact(window.cols).collect::<Vec<_>>(), &down, &across, out);
+        let whole = Window { top: 0, left: 0, ..window };
+        interpolate(&Rows { source: plane, width: window.cols, window: whole }, scale, &across, out);
     };
-    let (_, weights) = masked.run(&rows.concat(), out, in_rows, in_rows);
+    let mut cut_out = Scratch::new(window.rows * window.cols);
+    cut_out.chunks_exact_mut(window.cols).enumerate().for_each(|(i, cut)| cut.copy_from_slice(rows.get(i)));
+    let (_, weights) = masked.run(&cut_out, out, in_rows, in_rows);
     renormalise(out, weights);
+}
+
+/// The rows of a window.
+struct Rows<'a> {
+    source: &'a [f32],
+    width: usize,
+    window: Window,
+}
+
+impl Rows<'_> {
+    fn get(&self, i: usize) -> &[f32] {
+        &self.source[(self.window.top + i) * self.width + self.window.left..][..self.window.cols]
+    }
 }
 
 /// The four pixels an output pixel is made of.
@@ -78,14 +98,10 @@ struct Taps {
     weights: [f32; 4],
 }
 
-fn taps(from: usize, to: usize) -> Vec<Taps> {
-    let scale = from as f64 / to as f64;
-    let at = |i: usize| {
-        let place = (i as f64 + 0.5) * scale - 0.5;
-        let before = place.floor().clamp(-1.0, from as f64 - 1.0);
-        Taps { first: (before + 1.0) as usize, weights: cubic_weights(place - before).map(|w| w as f32) }
-    };
-    (0..to).map(at).collect()
+fn taps(i: usize, scale: f64, from: usize) -> Taps {
+    let place = (i as f64 + 0.5) * scale - 0.5;
+    let before = place.floor().clamp(-1.0, from as f64 - 1.0);
+    Taps { first: (before + 1.0) as usize, weights: cubic_weights(place - before).map(|w| w as f32) }
 }
 
 /// Weights of the pixels at distances `1 + x`, `x`, `1 - x`, `2 - x`.
@@ -96,17 +112,18 @@ fn cubic_weights(x: f64) -> [f64; 4] {
     [far(1.0 + x), near(x), near(1.0 - x), far(2.0 - x)]
 }
 
-fn interpolate(rows: &[&[f32]], down: &[Taps], across: &[Taps], out: &mut [f32]) {
-    let cols = rows[0].len();
+fn interpolate(rows: &Rows, scale: f64, across: &ColumnTaps<4>, out: &mut [f32]) {
+    let cols = rows.window.cols;
     // One row with two pixels more at either end.
-    let mut blended = vec![0.0; cols + 4];
-    for (taps, out) in down.iter().zip(out.chunks_exact_mut(across.len())) {
-        let row = |k: usize| rows[(taps.first + k).saturating_sub(2).min(rows.len() - 1)];
+    let mut blended = Scratch::filled(cols + 4 + OVERHANG, 0.0);
+    for (i, out) in out.chunks_exact_mut(across.len()).enumerate() {
+        let taps = taps(i, scale, rows.window.rows);
+        let row = |k: usize| rows.get((taps.first + k).saturating_sub(2).min(rows.window.rows - 1));
         blend_rows([row(0), row(1), row(2), row(3)], taps.weights, &mut blended[2..cols + 2]);
         let (first, last) = (blended[2], blended[cols + 1]);
         blended[..2].fill(first);
-        blended[cols + 2..].fill(last);
-        blend_columns(&blended, across, out);
+        blended[cols + 2..cols + 4].fill(last);
+        across.blend_four(&blended, out);
     }
 }
 
@@ -117,13 +134,6 @@ vectorised! {
         for i in 0..n {
             out[i] = (a[i] * w[0] + b[i] * w[1]) + (c[i] * w[2] + d[i] * w[3]);
         }
-    }
-}
-
-fn blend_columns(row: &[f32], across: &[Taps], out: &mut [f32]) {
-    for (out, Taps { first, weights: w }) in out.iter_mut().zip(across) {
-        let t = &row[*first..first + 4];
-        *out = (t[0] * w[0] + t[1] * w[1]) + (t[2] * w[2] + t[3] * w[3]);
     }
 }
 

@@ -4,6 +4,8 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::{
     blank::{MaskedInterpolation, has_non_finite, renormalise},
+    columns::{ColumnTaps, OVERHANG},
+    scratch::Scratch,
     vectorise::vectorised,
 };
 
@@ -68,7 +70,7 @@ pub(crate) fn resize_plane(
         out.copy_from_slice(source);
         return;
     }
-    let (down, across) = (Axis::new(from.0, to.0), Axis::new(from.1, to.1));
+    let (down, across) = (Axis::new(from.0, to.0), Axis::new(from.1, to.1).columns());
     if !has_non_finite(source) {
         interpolate(source, from, &down, &across, edge, out);
         return;
@@ -85,8 +87,8 @@ pub(crate) fn resize_plane(
 
 /// For every output position the pixel before it (-1 for the outside, stored with 1 added) and the share of the next one.
 struct Axis {
-    before: Vec<usize>,
-    share: Vec<f32>,
+    before: Scratch<u32>,
+    share: Scratch,
 }
 
 impl Axis {
@@ -95,9 +97,13 @@ impl Axis {
         let place = |i: usize| (i as f64 + 0.5) * scale - 0.5;
         let before = |i: usize| (place(i).floor() as i64).clamp(-1, from as i64 - 1);
         Self {
-            before: (0..to).map(|i| (before(i) + 1) as usize).collect(),
-            share: (0..to).map(|i| (place(i) - before(i) as f64) as f32).collect(),
+            before: Scratch::from_fn(to, |i| (before(i) + 1) as u32),
+            share: Scratch::from_fn(to, |i| (place(i) - before(i) as f64) as f32),
         }
+    }
+
+    fn columns(&self) -> ColumnTaps<1> {
+        ColumnTaps::new(self.before.len(), 2, |i| self.before[i], |i| [self.share[i]])
     }
 }
 
@@ -105,11 +111,11 @@ fn interpolate(
     source: &[f32],
     (height, width): (usize, usize),
     down: &Axis,
-    across: &Axis,
+    across: &ColumnTaps<1>,
     edge: Edge,
     out: &mut [f32],
 ) {
-    let outside = vec![0.0; width];
+    let outside = Scratch::filled(width, 0.0);
     let row = |padded: usize| match padded {
         1.. if padded <= height => &source[(padded - 1) * width..padded * width],
         _ if edge == Edge::Zero => &outside[..],
@@ -117,13 +123,13 @@ fn interpolate(
         _ => &source[(height - 1) * width..],
     };
     // One row with a pixel more at either end.
-    let mut blended = vec![0.0; width + 2];
-    for ((&before, &share), out) in down.before.iter().zip(&down.share).zip(out.chunks_exact_mut(across.before.len())) {
-        blend_rows(row(before), row(before + 1), share, &mut blended[1..=width]);
+    let mut blended = Scratch::filled(width + 2 + OVERHANG, 0.0);
+    for ((&before, &share), out) in down.before.iter().zip(down.share.iter()).zip(out.chunks_exact_mut(across.len())) {
+        blend_rows(row(before as usize), row(before as usize + 1), share, &mut blended[1..=width]);
         if edge == Edge::Repeat {
             (blended[0], blended[width + 1]) = (blended[1], blended[width]);
         }
-        blend_columns(&blended, &across.before, &across.share, out);
+        across.blend_two(&blended, out);
     }
 }
 
@@ -133,13 +139,6 @@ vectorised! {
             // In this form equal neighbours give exactly their value, so a saturated plateau stays one.
             *out = a + share * (b - a);
         }
-    }
-}
-
-fn blend_columns(row: &[f32], before: &[usize], share: &[f32], out: &mut [f32]) {
-    for ((out, &before), &share) in out.iter_mut().zip(before).zip(share) {
-        let pair = &row[before..before + 2];
-        *out = pair[0] + share * (pair[1] - pair[0]);
     }
 }
 

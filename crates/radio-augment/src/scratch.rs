@@ -1,6 +1,7 @@
-//! Image buffers that are used again instead of being freed: fresh pages from the system cost as much as the work on them.
+//! Buffers that are used again instead of being freed: fresh pages from the system cost as much as the work on them.
 //!
-//! Every thread keeps a few. What is in a buffer when it is taken is whatever was left there.
+//! Every thread keeps a few of each kind, so that a recipe or an augmenter that has run a while allocates nothing. What is in a
+//! buffer when it is taken is whatever was left there.
 
 use std::{
     cell::RefCell,
@@ -9,82 +10,151 @@ use std::{
 
 use ndarray::Array3;
 
-/// Buffers a thread keeps at most.
-const KEPT: usize = 8;
-/// Smaller ones (64 kB) the allocator serves quickly by itself.
-const WORTH_KEEPING: usize = 1 << 14;
+/// Buffers of one kind that a thread keeps at most.
+const KEPT: usize = 16;
 
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+/// A kind of number that buffers are kept for.
+pub(crate) trait Reusable: Copy + Default + 'static {
+    /// Runs `work` on the thread's spare buffers; `None` if the thread is ending.
+    fn with_spare<R>(work: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> Option<R>;
 }
 
-/// A buffer of `len` numbers that goes back to the thread's spare ones when it is dropped; its contents are unspecified.
-#[derive(Default)]
-pub(crate) struct Scratch(Vec<f32>);
+macro_rules! reusable {
+    ($($kind:ty),*) => {$(
+        impl Reusable for $kind {
+            fn with_spare<R>(work: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> Option<R> {
+                thread_local! {
+                    static SPARE: RefCell<Vec<Vec<$kind>>> = const { RefCell::new(Vec::new()) };
+                }
+                SPARE.try_with(|spare| work(&mut spare.borrow_mut())).ok()
+            }
+        }
+    )*};
+}
+reusable!(f32, f64, u32, bool);
 
-impl Scratch {
+/// A buffer of `len` numbers that goes back to the thread's spare ones when it is dropped; its contents are unspecified.
+pub(crate) struct Scratch<T: Reusable = f32> {
+    /// May be longer than what is in use.
+    buffer: Vec<T>,
+    len: usize,
+}
+
+impl<T: Reusable> Scratch<T> {
     pub(crate) fn new(len: usize) -> Self {
-        Self(take(len))
+        Self { buffer: take(len), len }
     }
 
-    pub(crate) fn copy_of(values: &[f32]) -> Self {
+    pub(crate) fn filled(len: usize, value: T) -> Self {
+        let mut scratch = Self::new(len);
+        scratch.fill(value);
+        scratch
+    }
+
+    pub(crate) fn copy_of(values: &[T]) -> Self {
         let mut copy = Self::new(values.len());
         copy.copy_from_slice(values);
         copy
     }
-}
 
-impl Deref for Scratch {
-    type Target = [f32];
+    /// `len` numbers, each from its index.
+    pub(crate) fn from_fn(len: usize, value: impl Fn(usize) -> T) -> Self {
+        let mut scratch = Self::new(len);
+        scratch.iter_mut().enumerate().for_each(|(i, v)| *v = value(i));
+        scratch
+    }
 
-    fn deref(&self) -> &[f32] {
-        &self.0
+    /// The numbers of an iterator, at most `at_most` of them.
+    pub(crate) fn collect(values: impl Iterator<Item = T>, at_most: usize) -> Self {
+        let mut scratch = Self::new(at_most);
+        let mut n = 0;
+        for (slot, value) in scratch.buffer.iter_mut().zip(values.take(at_most)) {
+            *slot = value;
+            n += 1;
+        }
+        scratch.len = n;
+        scratch
+    }
+
+    /// Forgets all but the first `len`.
+    pub(crate) fn shorten(&mut self, len: usize) {
+        self.len = len.min(self.len);
     }
 }
 
-impl DerefMut for Scratch {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+impl<T: Reusable> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), len: 0 }
     }
 }
 
-impl Drop for Scratch {
+impl<T: Reusable> Deref for Scratch<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl<T: Reusable> DerefMut for Scratch<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl<T: Reusable> Drop for Scratch<T> {
     fn drop(&mut self) {
-        give(std::mem::take(&mut self.0));
+        give(std::mem::take(&mut self.buffer));
     }
 }
 
 /// Channels in row order with unspecified contents.
 pub(crate) fn take_channels(dim: (usize, usize, usize)) -> Array3<f32> {
-    Array3::from_shape_vec(dim, take(dim.0 * dim.1 * dim.2)).unwrap_or_else(|_| Array3::zeros(dim))
+    let len = dim.0 * dim.1 * dim.2;
+    let mut pixels = take(len);
+    pixels.truncate(len);
+    Array3::from_shape_vec(dim, pixels).unwrap_or_else(|_| Array3::zeros(dim))
 }
 
-/// Channels that nobody needs any more.
-pub(crate) fn give_channels(channels: Array3<f32>) {
+/// A copy of channels in row order, in memory that [`recycle`] took back if some fits.
+#[must_use]
+pub fn copy_of_channels(channels: &Array3<f32>) -> Array3<f32> {
+    let mut copy = take_channels(channels.dim());
+    copy.assign(channels);
+    copy
+}
+
+/// Takes back channels that nobody needs any more: this thread's next image of that size is made in their memory.
+///
+/// Never needed, only faster: a loop that hands its views back allocates nothing once it has run a while.
+pub fn recycle(channels: Array3<f32>) {
     give(channels.into_raw_vec_and_offset().0);
 }
 
-fn take(len: usize) -> Vec<f32> {
-    let fits = |buffer: &Vec<f32>| buffer.capacity() >= len && buffer.capacity() / 4 <= len;
-    let find = |spare: &RefCell<Vec<Vec<f32>>>| {
-        let mut spare = spare.borrow_mut();
-        spare.iter().rposition(fits).map(|place| spare.swap_remove(place))
+/// At least `len` numbers.
+fn take<T: Reusable>(len: usize) -> Vec<T> {
+    // The tightest fit, so that a small request does not take the buffer a large one needs.
+    let find = |spare: &mut Vec<Vec<T>>| {
+        let fits = |buffer: &Vec<T>| buffer.capacity() >= len && buffer.capacity() / 4 <= len;
+        let candidates = spare.iter().enumerate().filter(|(_, buffer)| fits(buffer));
+        let place = candidates.min_by_key(|(_, buffer)| buffer.capacity()).map(|(place, _)| place);
+        place.map(|place| spare.swap_remove(place))
     };
-    let spare = if len < WORTH_KEEPING { None } else { SPARE.try_with(find).ok().flatten() };
-    match spare {
+    match T::with_spare(find).flatten() {
         Some(mut buffer) => {
-            buffer.resize(len, 0.0);
+            if buffer.len() < len {
+                buffer.resize(len, T::default());
+            }
             buffer
         }
-        None => vec![0.0; len],
+        None => vec![T::default(); len],
     }
 }
 
-fn give(buffer: Vec<f32>) {
-    if buffer.capacity() >= WORTH_KEEPING {
+fn give<T: Reusable>(buffer: Vec<T>) {
+    if buffer.capacity() > 0 {
         // If the thread is ending there is nobody to keep it for.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
+        let _ = T::with_spare(|spare| {
             if spare.len() >= KEPT {
                 spare.remove(0);
             }
@@ -101,15 +171,17 @@ mod tests {
     fn a_buffer_comes_back_in_the_length_asked_for() {
         let place = {
             let mut first = Scratch::new(50_000);
-            first.fill(3.0);
+            first.fill(3.0f32);
             first.as_ptr()
         };
-        let again = Scratch::new(40_000);
+        let again = Scratch::<f32>::new(40_000);
         assert_eq!((again.len(), again.as_ptr()), (40_000, place));
-        assert_ne!(Scratch::new(50_000).as_ptr(), place); // still in use
-        (0..30).for_each(|_| give(vec![0.0; 20_000]));
-        SPARE.with(|spare| assert_eq!(spare.borrow().len(), KEPT));
+        assert_ne!(Scratch::<f32>::new(50_000).as_ptr(), place); // still in use
+        (0..30).for_each(|_| give(vec![0.0f32; 20_000]));
+        assert_eq!(f32::with_spare(|spare| spare.len()), Some(KEPT));
         let channels = take_channels((3, 100, 70));
-        assert_eq!((channels.dim(), Scratch::copy_of(&[1.0, 2.0]).to_vec()), ((3, 100, 70), vec![1.0, 2.0]));
+        assert_eq!((channels.dim(), Scratch::copy_of(&[1.0, 2.0]).to_vec()), ((3, 100, 70), vec![1.0f64, 2.0]));
+        let few = Scratch::collect([true, false].into_iter(), 9);
+        assert_eq!(&few[..], [true, false]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     Limits,
     blank::{compact, count_non_finite},
+    scratch::Scratch,
 };
 
 const SAMPLES: usize = 1000;
@@ -63,16 +64,16 @@ impl ZscaleFit {
 }
 
 /// Every k-th finite pixel in row order, the first thousand of them, sorted.
-fn sorted_samples(pixels: &[f32]) -> Vec<f64> {
+fn sorted_samples(pixels: &[f32]) -> Scratch<f64> {
     let n_blank = count_non_finite(pixels);
     let stride = ((pixels.len() - n_blank) / SAMPLES).max(1);
-    let mut samples: Vec<f32> = if n_blank == 0 {
-        pixels.iter().step_by(stride).take(SAMPLES).copied().collect()
+    let mut samples = if n_blank == 0 {
+        Scratch::collect(pixels.iter().step_by(stride).copied(), SAMPLES)
     } else {
-        compact(pixels, pixels.len(), f32::is_finite).into_iter().step_by(stride).take(SAMPLES).collect()
+        Scratch::collect(compact(pixels, f32::is_finite).iter().step_by(stride).copied(), SAMPLES)
     };
     samples.sort_unstable_by(f32::total_cmp);
-    samples.into_iter().map(f64::from).collect()
+    Scratch::from_fn(samples.len(), |i| f64::from(samples[i]))
 }
 
 /// Slope of the last line fitted while rejecting outliers; `None` if fewer than half of the samples (or five) are left.
@@ -80,7 +81,7 @@ fn fit_slope(samples: &[f64]) -> Option<f64> {
     let n = samples.len();
     let min_good = MIN_PIXELS.max((n as f64 * MAX_REJECT) as usize);
     let grow = 1.max((n as f64 * 0.01) as usize);
-    let mut rejected = vec![false; n];
+    let mut rejected = Scratch::filled(n, false);
     let (mut good, mut last_good) = (n, n + 1);
     let mut slope = 0.0;
     for _ in 0..ROUNDS {
@@ -138,9 +139,9 @@ fn reject_outliers(samples: &[f64], line: &Line, rejected: &mut [bool]) {
 }
 
 /// Widens the flags by a centred window of `width` ranks; an even window reaches one further down than up.
-fn dilate(flags: &[bool], width: usize) -> Vec<bool> {
+fn dilate(flags: &[bool], width: usize) -> Scratch<bool> {
     let (before, after) = (width / 2, width - width / 2 - 1);
-    let mut wide = vec![false; flags.len()];
+    let mut wide = Scratch::filled(flags.len(), false);
     for (rank, _) in flags.iter().enumerate().filter(|(_, flag)| **flag) {
         // The window of output i covers i - before ..= i + after, so flag j reaches j - after ..= j + before.
         wide[rank.saturating_sub(after)..(rank + before + 1).min(flags.len())].fill(true);
