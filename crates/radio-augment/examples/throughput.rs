@@ -30,7 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for step in Augmenter::hulk().steps {
         let name = format!("  {step:?}").chars().take_while(|c| *c != '{').collect::<String>();
         report(&name, || {
-            step.draw(224, 224, &mut rng).map(|draw| recycle(draw.apply(copy_of_channels(&channels), BlankRule::Nan)))
+            step.draw(224, 224, &mut rng)
+                .iter()
+                .for_each(|draw| recycle(draw.apply(copy_of_channels(&channels), BlankRule::Nan)))
         });
     }
     let mut blanked = channels.clone();

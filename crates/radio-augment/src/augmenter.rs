@@ -1,13 +1,10 @@
-//! The augmentation chains of the paper (Table 2): which steps, in which order, with which probability.
+//! The augmentation chains: which steps, in which order, with which probability; and the chains the authors used.
 
 use ndarray::Array3;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    BlankRule, CropDraw, FlipDraw, JitterDraw, SettingError, blur_kernel_side, color_jitter, crop_resize, flip,
-    gaussian_blur, quarter_turns_keeping_size, scratch::recycle, threshold_percentile,
-};
+use crate::{AugmentStep, BlankRule, Placement, SettingError, StepDraw};
 
 /// A chain of random changes to an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,119 +14,7 @@ pub struct Augmenter {
     pub steps: Vec<AugmentStep>,
 }
 
-/// One step of a chain: its parameters, and how often it happens. Ranges are `[low, high)`, drawn uniformly.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub enum AugmentStep {
-    /// A random crop brought back to the frame's size.
-    CropResize {
-        /// How often.
-        probability: f64,
-        /// Share of either side that is kept, within [0.001, 1].
-        fraction: [f64; 2],
-    },
-    /// MinMax, then brightness, contrast, saturation and hue.
-    ColorJitter {
-        /// How often.
-        probability: f64,
-        /// Widths as the paper prints them; each is multiplied by `strength`.
-        brightness: f64,
-        /// As `brightness`.
-        contrast: f64,
-        /// As `brightness`.
-        saturation: f64,
-        /// As `brightness`, in turns.
-        hue: f64,
-        /// Factor on the four widths.
-        strength: f64,
-    },
-    /// One of the two flips or none, never both: the authors' code.
-    FlipEither {
-        /// Probability of the left-right flip.
-        horizontal: f64,
-        /// Probability of the up-down flip.
-        vertical: f64,
-    },
-    /// Left and right change places: with [`AugmentStep::FlipVertical`], the paper's text.
-    FlipHorizontal {
-        /// How often.
-        probability: f64,
-    },
-    /// Top and bottom change places.
-    FlipVertical {
-        /// How often.
-        probability: f64,
-    },
-    /// A turn by 90, 180 or 270 degrees, each as likely.
-    QuarterTurn {
-        /// How often.
-        probability: f64,
-    },
-    /// Gaussian blur.
-    Blur {
-        /// How often.
-        probability: f64,
-        /// Standard deviation in pixels.
-        sigma: [f64; 2],
-    },
-    /// Pixels below a random percentile become 0.
-    Threshold {
-        /// How often.
-        probability: f64,
-        /// In percent.
-        percentile: [f64; 2],
-    },
-}
-
-/// What one step does to one image, with every random number fixed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum StepDraw {
-    /// Crop and resize back.
-    CropResize(CropDraw),
-    /// Colour jitter.
-    ColorJitter(JitterDraw),
-    /// One flip.
-    Flip(FlipDraw),
-    /// So many quarter turns clockwise.
-    QuarterTurns(u32),
-    /// Blur with this standard deviation in pixels.
-    Blur(f64),
-    /// Threshold at this percentile.
-    Threshold(f64),
-}
-
 impl Augmenter {
-    /// Table 2, for the blindly cut hulk sets (the authors' preset "simclr_v10").
-    #[must_use]
-    pub fn hulk() -> Self {
-        let mut augmenter = Self::banner();
-        augmenter.steps.push(AugmentStep::Blur { probability: 0.1, sigma: [1.0, 3.0] });
-        augmenter.steps.push(AugmentStep::Threshold { probability: 0.5, percentile: [40.0, 60.0] });
-        augmenter
-    }
-
-    /// For the source-centred banner sets (the authors' preset "simclr_v9"): neither blur nor thresholding.
-    ///
-    /// The paper says only that thresholding is left out; its code drops the blur as well.
-    #[must_use]
-    pub fn banner() -> Self {
-        Self {
-            steps: vec![
-                AugmentStep::CropResize { probability: 1.0, fraction: [0.8, 1.0] },
-                AugmentStep::ColorJitter {
-                    probability: 0.8,
-                    brightness: 0.8,
-                    contrast: 0.8,
-                    saturation: 0.8,
-                    hue: 0.2,
-                    strength: 0.5,
-                },
-                AugmentStep::FlipEither { horizontal: 1.0 / 3.0, vertical: 1.0 / 3.0 },
-                AugmentStep::QuarterTurn { probability: 0.5 },
-            ],
-        }
-    }
-
     /// Changes channels `[C, H, W]` at random; blanks are NaN and stay so.
     ///
     /// The size is kept. The same `rng` state gives the same bits on every machine and for any number of threads.
@@ -141,11 +26,45 @@ impl Augmenter {
     /// As [`Augmenter::apply`], with the rule that says what is blank.
     #[must_use]
     pub fn apply_with_blanks(&self, channels: Array3<f32>, blanks: BlankRule, rng: &mut impl Rng) -> Array3<f32> {
+        self.run(channels, blanks, rng, &mut |_| ())
+    }
+
+    /// As [`Augmenter::apply_with_blanks`], and writes to `placement` where the pixels went, for masks and boxes.
+    ///
+    /// The view is the same as without: stretches touch the image alone, geometry is drawn once for both.
+    #[must_use]
+    pub fn apply_placed(
+        &self,
+        channels: Array3<f32>,
+        blanks: BlankRule,
+        rng: &mut impl Rng,
+        placement: &mut Placement,
+    ) -> Array3<f32> {
         let (_, rows, cols) = channels.dim();
-        self.steps.iter().fold(channels, |channels, step| match step.draw(rows, cols, rng) {
-            Some(draw) => draw.apply(channels, blanks),
-            None => channels,
+        placement.reset(rows, cols);
+        self.run(channels, blanks, rng, &mut |draw| {
+            if let Some(map) = draw.pixel_map(rows, cols) {
+                placement.push(map);
+            }
         })
+    }
+
+    fn run(
+        &self,
+        channels: Array3<f32>,
+        blanks: BlankRule,
+        rng: &mut impl Rng,
+        note: &mut impl FnMut(&StepDraw),
+    ) -> Array3<f32> {
+        let (_, rows, cols) = channels.dim();
+        let mut changed = channels;
+        for step in &self.steps {
+            step.each_draw(rows, cols, rng, &mut |draw| {
+                note(&draw);
+                changed = draw.apply(std::mem::take(&mut changed), blanks);
+            });
+        }
+        changed
     }
 
     /// Checks every number; a chain read from a file has been checked.
@@ -155,114 +74,6 @@ impl Augmenter {
     pub fn check(&self) -> Result<(), SettingError> {
         self.steps.iter().try_for_each(AugmentStep::check)
     }
-}
-
-impl AugmentStep {
-    /// Draws what this step does to one frame of `rows` x `cols`; `None` if it does nothing this time.
-    pub fn draw(&self, rows: usize, cols: usize, rng: &mut impl Rng) -> Option<StepDraw> {
-        match *self {
-            Self::CropResize { probability, fraction } => {
-                happens(probability, rng).then(|| StepDraw::CropResize(CropDraw::draw(fraction, rows, cols, rng)))
-            }
-            Self::ColorJitter { probability, brightness, contrast, saturation, hue, strength } => {
-                let half_widths = JitterDraw {
-                    brightness: brightness * strength,
-                    contrast: contrast * strength,
-                    saturation: saturation * strength,
-                    hue: hue * strength,
-                };
-                happens(probability, rng).then(|| StepDraw::ColorJitter(JitterDraw::draw(&half_widths, rng)))
-            }
-            Self::FlipEither { horizontal, vertical } => {
-                FlipDraw::draw_exclusive(horizontal, vertical, rng).map(StepDraw::Flip)
-            }
-            Self::FlipHorizontal { probability } => {
-                happens(probability, rng).then_some(StepDraw::Flip(FlipDraw::Horizontal))
-            }
-            Self::FlipVertical { probability } => {
-                happens(probability, rng).then_some(StepDraw::Flip(FlipDraw::Vertical))
-            }
-            Self::QuarterTurn { probability } => {
-                happens(probability, rng).then(|| StepDraw::QuarterTurns(rng.random_range(1..=3u32)))
-            }
-            Self::Blur { probability, sigma } => happens(probability, rng).then(|| StepDraw::Blur(uniform(sigma, rng))),
-            Self::Threshold { probability, percentile } => {
-                happens(probability, rng).then(|| StepDraw::Threshold(uniform(percentile, rng)))
-            }
-        }
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        match *self {
-            Self::CropResize { probability, fraction } => {
-                in_range("crop-resize probability", probability, 0.0, 1.0)?;
-                span("crop-resize fraction", fraction, 0.001, 1.0)
-            }
-            Self::ColorJitter { probability, brightness, contrast, saturation, hue, strength } => {
-                in_range("color-jitter probability", probability, 0.0, 1.0)?;
-                let widths =
-                    [("brightness", brightness), ("contrast", contrast), ("saturation", saturation), ("hue", hue)];
-                widths.into_iter().try_for_each(|(name, width)| in_range(name, width, 0.0, 1e6))?;
-                in_range("strength", strength, 0.0, 1e6)
-            }
-            Self::FlipEither { horizontal, vertical } => {
-                in_range("flip-either horizontal", horizontal, 0.0, 1.0)?;
-                in_range("flip-either vertical", vertical, 0.0, 1.0)?;
-                in_range("flip-either horizontal + vertical", horizontal + vertical, 0.0, 1.0)
-            }
-            Self::FlipHorizontal { probability } | Self::FlipVertical { probability } => {
-                in_range("flip probability", probability, 0.0, 1.0)
-            }
-            Self::QuarterTurn { probability } => in_range("quarter-turn probability", probability, 0.0, 1.0),
-            Self::Blur { probability, sigma } => {
-                in_range("blur probability", probability, 0.0, 1.0)?;
-                span("blur sigma", sigma, 0.001, 1000.0)
-            }
-            Self::Threshold { probability, percentile } => {
-                in_range("threshold probability", probability, 0.0, 1.0)?;
-                span("threshold percentile", percentile, 0.0, 100.0)
-            }
-        }
-    }
-}
-
-impl StepDraw {
-    /// Does to channels `[C, H, W]` what was drawn; the size is kept.
-    #[must_use]
-    pub fn apply(&self, channels: Array3<f32>, blanks: BlankRule) -> Array3<f32> {
-        let changed = match *self {
-            Self::ColorJitter(ref draw) => return color_jitter(channels, draw, blanks),
-            Self::Flip(direction) => return flip(channels, direction),
-            Self::Threshold(q) => return threshold_percentile(channels, q, blanks),
-            Self::CropResize(crop) => crop_resize(channels.view(), crop),
-            Self::QuarterTurns(turns) => quarter_turns_keeping_size(channels.view(), turns),
-            Self::Blur(sigma) => gaussian_blur(channels.view(), sigma, blur_kernel_side(sigma)),
-        };
-        recycle(channels);
-        changed
-    }
-}
-
-fn happens(probability: f64, rng: &mut impl Rng) -> bool {
-    rng.random::<f64>() < probability
-}
-
-fn uniform([low, high]: [f64; 2], rng: &mut impl Rng) -> f64 {
-    low + (high - low) * rng.random::<f64>()
-}
-
-pub(crate) fn in_range(name: &'static str, found: f64, low: f64, high: f64) -> Result<(), SettingError> {
-    let inside = (low..=high).contains(&found);
-    if inside {
-        Ok(())
-    } else {
-        Err(SettingError { name, found: found.to_string(), expected: format!("{low} to {high}") })
-    }
-}
-
-fn span(name: &'static str, [from, to]: [f64; 2], low: f64, high: f64) -> Result<(), SettingError> {
-    in_range(name, from, low, high)?;
-    in_range(name, to, from, high)
 }
 
 #[derive(Deserialize)]
@@ -283,12 +94,13 @@ impl TryFrom<UncheckedAugmenter> for Augmenter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FlipDraw;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     #[test]
     fn both_chains_survive_a_round_trip_and_wrong_numbers_are_named() {
-        for augmenter in [Augmenter::hulk(), Augmenter::banner()] {
+        for (_, augmenter) in Augmenter::presets() {
             augmenter.check().unwrap();
             let text = serde_json::to_string(&augmenter).unwrap();
             assert_eq!(serde_json::from_str::<Augmenter>(&text).unwrap(), augmenter);
@@ -299,6 +111,13 @@ mod tests {
             (r#"{"steps":[{"step":"blur","probability":0.5,"sigma":[1,3],"side":3}]}"#, "side"),
             (r#"{"steps":[{"step":"crop-resize","probability":1,"fraction":[0.0,1.0]}]}"#, "fraction"),
             (r#"{"steps":[{"step":"flip-either","horizontal":0.8,"vertical":0.8}]}"#, "horizontal + vertical"),
+            (r#"{"steps":[{"step":"rotate","probability":1,"degrees":[-500,90]}]}"#, "rotate degrees"),
+            (r#"{"steps":[{"step":"zscale","probability":1,"contrast":[0,1],"per-channel":true}]}"#, "zscale contrast"),
+            (r#"{"steps":[{"step":"one-of","probability":1,"steps":[]}]}"#, "steps of a group"),
+            (
+                r#"{"steps":[{"step":"some-of","count":[0,2],"steps":[{"step":"quarter-turn","probability":1}]}]}"#,
+                "some-of count",
+            ),
             (r#"{"steps":[{"step":"solarise"}]}"#, "solarise"),
             (r#"{"steps":[],"order":1}"#, "order"),
         ] {
@@ -315,7 +134,9 @@ mod tests {
         let mut counts = [0usize; 8];
         for _ in 0..n {
             for step in &Augmenter::hulk().steps {
-                let Some(draw) = step.draw(256, 256, &mut rng) else { continue };
+                let drawn = step.draw(256, 256, &mut rng);
+                assert!(drawn.len() <= 1);
+                let Some(draw) = drawn.into_iter().next() else { continue };
                 let slot = match draw {
                     StepDraw::CropResize(crop) => {
                         assert!((0.8..1.0).contains(&crop.fraction));
@@ -341,6 +162,7 @@ mod tests {
                         assert!((40.0..60.0).contains(&q));
                         6
                     }
+                    other => panic!("{other:?} is not in Table 2"),
                 };
                 counts[slot] += 1;
             }

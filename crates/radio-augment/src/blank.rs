@@ -26,6 +26,20 @@ pub enum BlankRule {
 }
 
 impl BlankRule {
+    /// What a blank pixel holds.
+    pub(crate) fn blank(self) -> f32 {
+        match self {
+            BlankRule::Nan => f32::NAN,
+            BlankRule::ZeroIsBlank => 0.0,
+        }
+    }
+
+    /// Whether a pixel is data.
+    #[inline(always)]
+    pub(crate) fn counts(self, v: f32) -> bool {
+        v.is_finite() & ((self == BlankRule::Nan) | (v != 0.0))
+    }
+
     /// The pixels of `plane` that count, and perhaps non-finite ones, which statistics pass over by themselves.
     pub(crate) fn counting_values(self, plane: &[f32]) -> CountingValues<'_> {
         match self {

@@ -38,8 +38,7 @@ impl CropDraw {
 #[must_use]
 pub fn crop_resize(channels: ArrayView3<f32>, crop: CropDraw) -> Array3<f32> {
     let (_, height, width) = channels.dim();
-    let (rows, cols) = (crop_side(crop.fraction, height), crop_side(crop.fraction, width));
-    let window = Window { top: crop.top.min(height - rows), left: crop.left.min(width - cols), rows, cols };
+    let window = crop_window(crop, height, width);
     let (mut out, mut masked) = (take_channels(channels.dim()), MaskedInterpolation::default());
     let channels = channels.as_standard_layout();
     if let (Some(source), Some(target), true) = (channels.as_slice(), out.as_slice_mut(), height * width > 0) {
@@ -48,6 +47,12 @@ pub fn crop_resize(channels: ArrayView3<f32>, crop: CropDraw) -> Array3<f32> {
         }
     }
     out
+}
+
+/// The crop as a window of a frame `[height, width]`, moved back into it if needed.
+pub(crate) fn crop_window(crop: CropDraw, height: usize, width: usize) -> Window {
+    let (rows, cols) = (crop_side(crop.fraction, height), crop_side(crop.fraction, width));
+    Window { top: crop.top.min(height - rows), left: crop.left.min(width - cols), rows, cols }
 }
 
 fn crop_side(fraction: f64, side: usize) -> usize {

@@ -46,6 +46,44 @@ pub enum RecipeError {
         /// The one value.
         value: f64,
     },
+    /// A step asks for another number of channels; put a `channels` step before it, or give as many numbers as there are.
+    #[error("step `{step}`: expected {expected} channels, found {found}")]
+    WrongChannels {
+        /// Which step.
+        step: &'static str,
+        /// What the step's numbers are for.
+        expected: String,
+        /// Channels at that point.
+        found: usize,
+    },
+    /// The image cannot be divided by this maximum.
+    #[error("step `{step}`, channel {channel}: expected a maximum above 0, found {found}")]
+    NotPositive {
+        /// Which step.
+        step: &'static str,
+        /// Which channel, from 0.
+        channel: usize,
+        /// Its largest pixel.
+        found: f64,
+    },
+    /// Nothing to crop from; leave the image out or crop less.
+    #[error("step `center-crop`: expected at least {size} x {size} pixels, found {rows} x {cols}")]
+    TooSmall {
+        /// Side of the crop.
+        size: usize,
+        /// Rows of the image.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+    },
+    /// Under the rule that blanks are 0 no pixel may be NaN or infinite at the end: upstream leaves such an image out.
+    #[error("channel {channel}: {pixels} pixels are not finite after the last step: expected none")]
+    NotFinite {
+        /// Which channel, from 0.
+        channel: usize,
+        /// How many.
+        pixels: usize,
+    },
     /// A number of the recipe is out of range.
     #[error("recipe: {0}")]
     Setting(#[from] SettingError),

@@ -29,11 +29,16 @@
 //! ```
 
 // The three main concepts.
+mod augment_step;
 mod augmenter;
+mod augmenter_presets;
 mod batches;
 mod error;
+pub mod geometry;
 mod loader;
+pub mod preprocessing;
 mod recipe;
+mod step_draw;
 mod view_rng;
 // Building blocks of the recipe.
 mod blank;
@@ -59,7 +64,8 @@ mod row_order;
 mod scratch;
 mod vectorise;
 
-pub use augmenter::{AugmentStep, Augmenter, StepDraw};
+pub use augment_step::AugmentStep;
+pub use augmenter::Augmenter;
 pub use batches::Batches;
 pub use blank::BlankRule;
 pub use color_jitter::{
@@ -69,16 +75,22 @@ pub use crop_resize::{CropDraw, crop_resize};
 pub use error::{LoaderError, RecipeError, SettingError};
 pub use flip::{FlipDraw, flip};
 pub use gaussian_blur::{blur_kernel_side, gaussian_blur};
+pub use geometry::{
+    Moved, PixelBox, PixelMap, Placement,
+    warp::{rotate, translate},
+};
 pub use limits::Limits;
 pub use loader::{FrameSource, ViewLoader};
 pub use min_max::min_max;
 pub use percentile::percentile;
+pub use preprocessing::{Preprocessing, SourceRemoval, Transform, sigmoid_stretch};
 pub use quarter_turn::{quarter_turns, quarter_turns_keeping_size};
 pub use recipe::{Recipe, StageOrder, StretchLimits};
 pub use resize_bicubic::resize_bicubic;
 pub use resize_bilinear::{Edge, fit_into_square, resize_bilinear};
 pub use scratch::{copy_of_channels, recycle};
-pub use sigma_clip::sigma_clip_bounds;
+pub use sigma_clip::{ClippedStatistics, sigma_clip_bounds, sigma_clipped_statistics};
+pub use step_draw::{ContrastDraw, StepDraw};
 pub use threshold::threshold_percentile;
 pub use view_rng::{Sampling, epoch_order, view_rng};
 pub use zscale::{ZscaleFit, zscale_limits};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Augmenter, BlankRule, Edge, Limits, RecipeError, SettingError, ZscaleFit,
-    augmenter::in_range,
+    augment_step::in_range,
     blank::{MaskedInterpolation, count_non_finite},
     fit_into_square, min_max,
     resize_bilinear::resize_plane,

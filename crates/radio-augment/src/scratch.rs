@@ -10,8 +10,10 @@ use std::{
 
 use ndarray::Array3;
 
-/// Buffers of one kind that a thread keeps at most.
-const KEPT: usize = 16;
+/// Buffers of one kind that a thread keeps at most; a view takes some twenty.
+const KEPT: usize = 48;
+/// Numbers of one kind that they hold at most, 256 MB of `f32`: frames of many sizes must not fill the memory.
+const KEPT_NUMBERS: usize = 1 << 26;
 
 /// A kind of number that buffers are kept for.
 pub(crate) trait Reusable: Copy + Default + 'static {
@@ -138,7 +140,8 @@ fn take<T: Reusable>(len: usize) -> Vec<T> {
         let fits = |buffer: &Vec<T>| buffer.capacity() >= len && buffer.capacity() / 4 <= len;
         let candidates = spare.iter().enumerate().filter(|(_, buffer)| fits(buffer));
         let place = candidates.min_by_key(|(_, buffer)| buffer.capacity()).map(|(place, _)| place);
-        place.map(|place| spare.swap_remove(place))
+        // In order, so that the one longest unused is the first to go.
+        place.map(|place| spare.remove(place))
     };
     match T::with_spare(find).flatten() {
         Some(mut buffer) => {
@@ -155,10 +158,10 @@ fn give<T: Reusable>(buffer: Vec<T>) {
     if buffer.capacity() > 0 {
         // If the thread is ending there is nobody to keep it for.
         let _ = T::with_spare(|spare| {
-            if spare.len() >= KEPT {
+            spare.push(buffer);
+            while spare.len() > KEPT || spare.iter().map(Vec::capacity).sum::<usize>() > KEPT_NUMBERS {
                 spare.remove(0);
             }
-            spare.push(buffer);
         });
     }
 }
@@ -177,8 +180,10 @@ mod tests {
         let again = Scratch::<f32>::new(40_000);
         assert_eq!((again.len(), again.as_ptr()), (40_000, place));
         assert_ne!(Scratch::<f32>::new(50_000).as_ptr(), place); // still in use
-        (0..30).for_each(|_| give(vec![0.0f32; 20_000]));
+        (0..60).for_each(|_| give(vec![0.0f32; 20_000]));
         assert_eq!(f32::with_spare(|spare| spare.len()), Some(KEPT));
+        give(vec![0.0f32; KEPT_NUMBERS - 100_000]);
+        assert!(f32::with_spare(|spare| spare.len()) < Some(8));
         let channels = take_channels((3, 100, 70));
         assert_eq!((channels.dim(), Scratch::copy_of(&[1.0, 2.0]).to_vec()), ((3, 100, 70), vec![1.0f64, 2.0]));
         let few = Scratch::collect([true, false].into_iter(), 9);

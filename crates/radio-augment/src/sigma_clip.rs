@@ -12,7 +12,52 @@ use crate::{Limits, order_statistics::OrderStatistics, vectorise::vectorised};
 /// reference-facts B4 (SigmaClipper); equal to astropy's `sigma_clip` with `cenfunc="median"`.
 #[must_use]
 pub fn sigma_clip_bounds(values: &[f32], sigma_low: f64, sigma_up: f64, max_rounds: usize) -> Option<Limits> {
+    clip(&mut OrderStatistics::new(values), values, sigma_low, sigma_up, max_rounds).map(|clipped| clipped.bounds)
+}
+
+/// What is left of some values after sigma clipping.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClippedStatistics {
+    /// Mean.
+    pub mean: f64,
+    /// Median.
+    pub median: f64,
+    /// Population standard deviation.
+    pub std: f64,
+    /// How many values.
+    pub count: usize,
+}
+
+/// Statistics of the finite values among `values` after clipping at `sigma` standard deviations about the median; `None` if no
+/// value is finite.
+///
+/// # Source
+/// Equal to astropy's `sigma_clipped_stats` with `cenfunc="median"` and `maxiters = max_rounds`.
+#[must_use]
+pub fn sigma_clipped_statistics(values: &[f32], sigma: f64, max_rounds: usize) -> Option<ClippedStatistics> {
     let mut order = OrderStatistics::new(values);
+    let Clipped { left, centre, .. } = clip(&mut order, values, sigma, sigma, max_rounds)?;
+    Some(ClippedStatistics {
+        mean: centre + left.first / left.count as f64,
+        median: order.median_of_ranks(left.below, left.count),
+        std: left.standard_deviation(),
+        count: left.count,
+    })
+}
+
+struct Clipped {
+    bounds: Limits,
+    left: Moments,
+    centre: f64,
+}
+
+fn clip(
+    order: &mut OrderStatistics,
+    values: &[f32],
+    sigma_low: f64,
+    sigma_up: f64,
+    max_rounds: usize,
+) -> Option<Clipped> {
     if order.n_finite() == 0 {
         return None;
     }
@@ -27,7 +72,8 @@ pub fn sigma_clip_bounds(values: &[f32], sigma_low: f64, sigma_up: f64, max_roun
         kept = Limits { low: kept.low.max(bounds.low), high: kept.high.min(bounds.high) };
         let next = moments_within(values, kept, centre);
         if next.count == inside.count || next.count == 0 || round >= max_rounds {
-            return Some(bounds);
+            let left = if next.count == 0 { inside } else { next };
+            return Some(Clipped { bounds, left, centre });
         }
         inside = next;
     }
