@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ndarray::{Array2, Array3, Array4};
+use ndarray::{Array2, Array3, Array4, Axis};
 use rayon::{ThreadPool, prelude::*};
 
 use crate::{
-    Augmenter, LoaderError, Recipe, RecipeError, Sampling, StretchLimits,
+    Augmenter, LoaderError, Preparation, RecipeError, Sampling, SettingError, StretchLimits,
     batches::Batches,
     epoch_order,
     scratch::{copy_of_channels, recycle},
@@ -42,21 +42,29 @@ const DRAWS: usize = 8;
 /// Makes batches of views, in parallel.
 pub struct ViewLoader {
     source: Arc<dyn FrameSource>,
-    recipe: Recipe,
+    preparation: Preparation,
     augmenter: Augmenter,
     seed: u64,
     sampling: Sampling,
     pool: Option<Arc<ThreadPool>>,
-    /// Filled when a frame is first used; what is in it never differs from what would be computed.
+    /// Of a recipe; filled when a frame is first used. What is in it never differs from what would be computed.
     limits: Vec<OnceLock<StretchLimits>>,
 }
 
 impl ViewLoader {
     /// A loader that shuffles without replacement and works on rayon's global pool.
+    ///
+    /// `preparation` is a [`Recipe`](crate::Recipe) or a [`Preprocessing`](crate::Preprocessing).
     #[must_use]
-    pub fn new(source: Arc<dyn FrameSource>, recipe: Recipe, augmenter: Augmenter, seed: u64) -> Self {
+    pub fn new(
+        source: Arc<dyn FrameSource>,
+        preparation: impl Into<Preparation>,
+        augmenter: Augmenter,
+        seed: u64,
+    ) -> Self {
+        let preparation = preparation.into();
         let limits = (0..source.len()).map(|_| OnceLock::new()).collect();
-        Self { source, recipe, augmenter, seed, sampling: Sampling::default(), pool: None, limits }
+        Self { source, preparation, augmenter, seed, sampling: Sampling::default(), pool: None, limits }
     }
 
     /// Chooses how an epoch takes its frames.
@@ -85,7 +93,7 @@ impl ViewLoader {
         epoch_order(self.seed, epoch, n, self.sampling)
     }
 
-    /// Two augmented views of every frame, `[2N, 3, S, S]`, finite and in `[0, 1]`.
+    /// Two augmented views of every frame, `[2N, C, S, S]`, finite; of a recipe three channels, in `[0, 1]`.
     ///
     /// Rows `0..N` are the first views, rows `N..2N` the second views of the same frames in the same order. The random draws of
     /// a view depend on (seed, epoch, address of the frame, 0 or 1) alone, so a frame listed twice gives the same views twice.
@@ -95,8 +103,8 @@ impl ViewLoader {
     /// The first frame in the list that cannot be read or used, by index; a setting out of range.
     pub fn views(&self, epoch: u64, frames: &[usize]) -> Result<Array4<f32>, LoaderError> {
         self.augmenter.check()?;
-        self.recipe.check()?;
-        let view_len = 3 * self.recipe.size * self.recipe.size;
+        let shape = self.shape()?;
+        let view_len = shape.0 * shape.1 * shape.2;
         let mut batch = vec![0.0; 2 * frames.len() * view_len];
         let (first, second) = batch.split_at_mut(frames.len() * view_len);
         let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
@@ -104,29 +112,29 @@ impl ViewLoader {
             pairs.zip(frames).map(|((first, second), &frame)| self.fill_pair(epoch, frame, first, second)).collect()
         });
         outcomes.into_iter().collect::<Result<(), _>>()?;
-        self.as_batch(2 * frames.len(), batch)
+        as_batch(2 * frames.len(), shape, batch)
     }
 
-    /// The channels of every frame, `[N, 3, S, S]`, finite and in `[0, 1]`; no augmentation. For embedding.
+    /// The channels of every frame, `[N, C, S, S]`, finite; of a recipe three, in `[0, 1]`. No augmentation. For embedding.
     ///
     /// # Errors
     /// As [`ViewLoader::views`].
     pub fn channels_batch(&self, frames: &[usize]) -> Result<Array4<f32>, LoaderError> {
-        self.recipe.check()?;
-        let frame_len = 3 * self.recipe.size * self.recipe.size;
+        let shape = self.shape()?;
+        let frame_len = shape.0 * shape.1 * shape.2;
         let mut batch = vec![0.0; frames.len() * frame_len];
         let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
             let outputs = batch.par_chunks_mut(frame_len).zip(frames);
             let fill = |(out, &frame): (&mut [f32], &usize)| {
                 let channels =
-                    self.recipe.finish(self.stretched(frame)?).map_err(|source| self.refused(frame, source))?;
+                    self.preparation.finish(self.ready(frame)?).map_err(|source| self.refused(frame, source))?;
                 copy_into(channels, out);
                 Ok(())
             };
             outputs.map(fill).collect()
         });
         outcomes.into_iter().collect::<Result<(), _>>()?;
-        self.as_batch(frames.len(), batch)
+        as_batch(frames.len(), shape, batch)
     }
 
     /// The batches of one epoch from `start_batch` on (0 for all), prepared ahead by a thread of their own.
@@ -142,7 +150,7 @@ impl ViewLoader {
     /// Frames in increasing order; also those that cannot be read. What augmentation might do to a frame is not looked at.
     pub fn refused_frames(&self) -> Vec<(usize, LoaderError)> {
         let check = |frame: usize| {
-            let channels = self.recipe.finish(self.stretched(frame)?).map_err(|source| self.refused(frame, source))?;
+            let channels = self.preparation.finish(self.ready(frame)?).map_err(|source| self.refused(frame, source))?;
             recycle(channels);
             Ok(())
         };
@@ -155,13 +163,13 @@ impl ViewLoader {
     }
 
     fn fill_pair(&self, epoch: u64, frame: usize, first: &mut [f32], second: &mut [f32]) -> Result<(), LoaderError> {
-        let stretched = self.stretched(frame)?;
+        let ready = self.ready(frame)?;
         let address = self.source.address(frame);
         for (view, out) in [first, second].into_iter().enumerate() {
             let mut rng = view_rng(self.seed, epoch, address, view as u64);
             let mut draws = 1;
             let drawn = loop {
-                match self.recipe.view(copy_of_channels(&stretched), &self.augmenter, &mut rng) {
+                match self.preparation.view(copy_of_channels(&ready), &self.augmenter, &mut rng) {
                     Err(RecipeError::ConstantChannel { .. } | RecipeError::AllBlank { .. }) if draws < DRAWS => {
                         draws += 1
                     }
@@ -170,22 +178,28 @@ impl ViewLoader {
             };
             copy_into(drawn.map_err(|source| self.refused(frame, source))?, out);
         }
-        recycle(stretched);
+        recycle(ready);
         Ok(())
     }
 
-    fn stretched(&self, frame: usize) -> Result<Array3<f32>, LoaderError> {
+    /// A frame's channels as the augmenter takes them.
+    fn ready(&self, frame: usize) -> Result<Array3<f32>, LoaderError> {
         let slot = self.limits.get(frame).ok_or(LoaderError::NoSuchFrame { frame, len: self.limits.len() })?;
         let address = self.source.address(frame);
         let cutout = self.source.pixels(frame).map_err(|source| LoaderError::Source { frame, address, source })?;
+        let refused = |source| self.refused(frame, source);
+        let recipe = match &self.preparation {
+            Preparation::Steps(steps) => return steps.start(cutout.view().insert_axis(Axis(0))).map_err(refused),
+            Preparation::Recipe(recipe) => recipe,
+        };
         let limits = match slot.get() {
             Some(limits) => *limits,
             None => {
-                let limits = self.recipe.limits(cutout.view()).map_err(|source| self.refused(frame, source))?;
+                let limits = recipe.limits(cutout.view()).map_err(refused)?;
                 *slot.get_or_init(|| limits)
             }
         };
-        Ok(self.recipe.stretch(cutout.view(), &limits))
+        Ok(recipe.stretch(cutout.view(), &limits))
     }
 
     fn refused(&self, frame: usize, source: RecipeError) -> LoaderError {
@@ -199,11 +213,24 @@ impl ViewLoader {
         }
     }
 
-    fn as_batch(&self, rows: usize, pixels: Vec<f32>) -> Result<Array4<f32>, LoaderError> {
-        let size = self.recipe.size;
-        Array4::from_shape_vec((rows, 3, size, size), pixels)
-            .map_err(|error| LoaderError::Worker { reason: error.to_string() })
+    /// The shape of every view; none of its sides is 0.
+    fn shape(&self) -> Result<(usize, usize, usize), SettingError> {
+        let shape = self.preparation.output_shape()?;
+        if shape.0 == 0 {
+            let (found, expected) = ("0".to_string(), "1 or more channels at the end".to_string());
+            return Err(SettingError { name: "steps", found, expected });
+        }
+        Ok(shape)
     }
+}
+
+fn as_batch(
+    rows: usize,
+    (channels, height, width): (usize, usize, usize),
+    pixels: Vec<f32>,
+) -> Result<Array4<f32>, LoaderError> {
+    Array4::from_shape_vec((rows, channels, height, width), pixels)
+        .map_err(|error| LoaderError::Worker { reason: error.to_string() })
 }
 
 fn copy_into(view: Array3<f32>, out: &mut [f32]) {

@@ -201,6 +201,26 @@ fn a_source_that_panics_becomes_an_error() {
     assert!(matches!(results.as_slice(), [Err(LoaderError::Worker { .. })]));
 }
 
+/// A list of steps makes the views of the recipe it spells out; another list has its own shape; one without a size is refused.
+#[test]
+fn lists_of_steps_load_as_well() {
+    let list = |steps: Preprocessing| ViewLoader::new(Arc::new(Sky::new(6)), steps, Augmenter::hulk(), 7);
+    let frames = [0, 3, 5];
+    let (ours, recipe) = (list(Preprocessing::paper(32)), loader(Sky::new(6)));
+    assert_eq!(ours.views(1, &frames).unwrap(), recipe.views(1, &frames).unwrap());
+    assert_eq!(ours.channels_batch(&frames).unwrap(), recipe.channels_batch(&frames).unwrap());
+    assert_eq!(list(Preprocessing::released_model(24)).channels_batch(&frames).unwrap().dim(), (3, 1, 24, 24));
+    let error = list(Preprocessing::mask_rcnn_tf1()).views(0, &frames).unwrap_err();
+    assert!(matches!(&error, LoaderError::Setting(error) if error.name == "steps"), "{error}");
+
+    for preparation in [Preparation::from(Recipe::paper(32)), Preprocessing::chan3(32).into()] {
+        let text = serde_json::to_string(&preparation).unwrap();
+        assert_eq!(serde_json::from_str::<Preparation>(&text).unwrap(), preparation);
+        let error = serde_json::from_str::<Preparation>(&text.replace("blanks", "blank")).unwrap_err().to_string();
+        assert!(error.contains("steps") && error.contains("size"), "{error}");
+    }
+}
+
 #[test]
 fn settings_out_of_range_are_named() {
     let blur = AugmentStep::Blur { probability: 2.0, sigma: [1.0, 3.0] };

@@ -37,12 +37,13 @@ impl Preprocessing {
     /// # Errors
     /// Too many blanks; whatever a step refuses; under [`BlankRule::ZeroIsBlank`] pixels that are not finite at the end.
     pub fn cube(&self, cube: ArrayView3<f32>) -> Result<Array3<f32>, RecipeError> {
-        self.run(cube, |channels| channels)
+        self.finish(self.start(cube)?)
     }
 
     /// One augmented view of a cutout `[H, W]`; the augmenter runs at the [`Transform::Augment`] step, or after the last.
     ///
     /// Only pixel positions the augmenter changed are in `placement`: what a crop or resize among the steps does to them is not.
+    /// For several views of a cutout, [`Preprocessing::start`] once and [`Preprocessing::finish`] each.
     ///
     /// # Errors
     /// As [`Preprocessing::cube`].
@@ -53,31 +54,50 @@ impl Preprocessing {
         rng: &mut impl Rng,
         placement: &mut Placement,
     ) -> Result<Array3<f32>, RecipeError> {
-        self.run(cutout.insert_axis(Axis(0)), |channels| augmenter.apply_placed(channels, self.blanks, rng, placement))
+        let ready = self.start(cutout.insert_axis(Axis(0)))?;
+        self.finish(augmenter.apply_placed(ready, self.blanks, rng, placement))
     }
 
-    fn run(
-        &self,
-        cube: ArrayView3<f32>,
-        augment: impl FnOnce(Array3<f32>) -> Array3<f32>,
-    ) -> Result<Array3<f32>, RecipeError> {
+    /// The steps before the augmenter, on channels `[C, H, W]`.
+    ///
+    /// # Errors
+    /// As [`Preprocessing::cube`].
+    pub fn start(&self, cube: ArrayView3<f32>) -> Result<Array3<f32>, RecipeError> {
         self.check()?;
-        let mut channels = self.open(cube)?;
-        let mut augment = Some(augment);
+        let (before, _) = self.steps.split_at(self.augment_place());
+        before.iter().try_fold(self.open(cube)?, |channels, step| step.apply(channels, self.blanks))
+    }
+
+    /// The steps after the augmenter; the result is finite.
+    ///
+    /// # Errors
+    /// As [`Preprocessing::cube`].
+    pub fn finish(&self, channels: Array3<f32>) -> Result<Array3<f32>, RecipeError> {
+        let (_, after) = self.steps.split_at(self.augment_place());
+        self.close(after.iter().try_fold(channels, |channels, step| step.apply(channels, self.blanks))?)
+    }
+
+    fn augment_place(&self) -> usize {
+        self.steps.iter().position(|step| *step == Transform::Augment {}).unwrap_or(self.steps.len())
+    }
+
+    /// Channels, rows and columns of the result for every cutout `[H, W]`.
+    ///
+    /// # Errors
+    /// If no `resize` or `center-crop` fixes the size, so that results follow the cutout's.
+    pub fn output_shape(&self) -> Result<(usize, usize, usize), SettingError> {
+        let (mut channels, mut side) = (1, None);
         for step in &self.steps {
-            channels = match (step, augment.take()) {
-                (Transform::Augment {}, Some(augment)) => augment(channels),
-                (step, waiting) => {
-                    augment = waiting;
-                    step.apply(channels, self.blanks)?
-                }
-            };
+            match *step {
+                Transform::Channels { count } => channels = count,
+                Transform::ChannelRatio { drop_reference: true, .. } => channels -= usize::from(channels > 0),
+                Transform::Resize { size, .. } | Transform::CenterCrop { size } => side = Some(size),
+                _ => {}
+            }
         }
-        let channels = match augment {
-            Some(augment) => augment(channels),
-            None => channels,
-        };
-        self.close(channels)
+        let expected = || "a `resize` or `center-crop` among them".into();
+        let side = side.ok_or_else(|| SettingError { name: "steps", found: "neither".into(), expected: expected() })?;
+        Ok((channels, side, side))
     }
 
     /// A copy in row order whose blanks hold what the rule says.
