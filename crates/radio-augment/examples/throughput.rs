@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Instant};
 
 use ndarray::Array2;
-use radio_augment::{Augmenter, BlankRule, Recipe, copy_of_channels, recycle, view_rng};
+use radio_augment::{Augmenter, BlankRule, Preprocessing, Recipe, copy_of_channels, recycle, view_rng};
 use rand::Rng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,6 +34,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .iter()
                 .for_each(|draw| recycle(draw.apply(copy_of_channels(&channels), BlankRule::Nan)))
         });
+    }
+    for (name, augmenter) in Augmenter::presets() {
+        report(name, || recycle(augmenter.apply(copy_of_channels(&channels), &mut rng)));
+    }
+    for (name, list) in [
+        ("list of the paper", Preprocessing::paper(224)),
+        ("list of Mask R-CNN (TF2)", Preprocessing::mask_rcnn_tf2(256)),
+        ("list of the released models", Preprocessing::released_model(224)),
+    ] {
+        report(name, || list.channels(full.view()).map(recycle));
     }
     let mut blanked = channels.clone();
     blanked.slice_mut(ndarray::s![.., .., ..40]).fill(f32::NAN);

@@ -2,10 +2,11 @@
 //!
 //! A cutout (`[H, W]`, Jy/beam, NaN where there is no data) becomes three channels in `[0, 1]` by a [`Recipe`], a pure
 //! function; an [`Augmenter`] makes random views of it from an `rng` that is passed in; a [`ViewLoader`] does both for whole
-//! batches, on all cores, with the same bits for any number of them. No file format and no model is known here.
+//! batches, on all cores, with the same bits for any number of them. Other orders of other transforms are lists of steps
+//! ([`Preprocessing`]); masks and boxes follow a view by its [`Placement`]. No file format and no model is known here.
 //!
-//! Reading order: [`Recipe`], the stages from top to bottom; [`Augmenter`], the paper's Table 2; [`ViewLoader`]; then the
-//! building blocks, one a file. "reference-facts" in the docs is the project's digest of the paper (Riggi et al. 2024, PASA 41,
+//! Reading order: [`Recipe`], the stages from top to bottom; [`Augmenter`], the paper's Table 2; [`ViewLoader`];
+//! [`Transform`], the other steps; [`geometry`]; then the building blocks, one a file. "reference-facts" in the docs is the project's digest of the paper (Riggi et al. 2024, PASA 41,
 //! e085) and of the authors' code.
 //!
 //! ```
