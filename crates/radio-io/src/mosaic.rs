@@ -6,6 +6,7 @@
 
 use std::{
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,9 @@ pub trait PixelSource: Send + Sync {
     /// # Errors
     /// If the window does not lie inside the image.
     fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError>;
+
+    /// Says that these rows are not needed for now, so that a mapped file may leave the memory; reading them again is allowed.
+    fn release_rows(&self, _rows: Range<usize>) {}
 
     /// The file, for messages.
     fn path(&self) -> &Path {
@@ -214,6 +218,16 @@ impl PixelSource for Mosaic {
 
     fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError> {
         Mosaic::window(self, row, col, n_rows, n_cols)
+    }
+
+    #[cfg(unix)]
+    fn release_rows(&self, rows: Range<usize>) {
+        let row_bytes = self.unit.cols * self.unit.storage.bytes();
+        let rows = rows.start.min(self.rows())..rows.end.min(self.rows());
+        let (start, length) = (self.unit.offset + rows.start * row_bytes, rows.len() * row_bytes);
+        // SAFETY: a shared read-only map: a page that was let go is read from the file again when it is next touched.
+        // A refusal costs memory, not data.
+        let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, length) };
     }
 
     fn path(&self) -> &Path {
