@@ -45,7 +45,7 @@ pub fn blank_fraction(pixels: &Array2<f32>) -> f64 {
 
 /// How many Jy/beam one of these units is; 1 for any unit that is not a fraction of Jy/beam. A capital M (as in `MJY/BEAM`,
 /// written by software that knows no small letters) is left alone: it may mean mega.
-fn jy_per_beam(unit: &str) -> f32 {
+pub(crate) fn jy_per_beam(unit: &str) -> f32 {
     let compact: String = unit.chars().filter(|character| !character.is_whitespace()).collect();
     let scale = match compact.chars().next() {
         Some('m') => 1e-3,

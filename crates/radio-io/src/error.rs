@@ -356,4 +356,66 @@ pub enum Error {
         /// What the decoder said.
         source: image::ImageError,
     },
+    // Data sets.
+    /// A manifest without the metadata that make one, or with some that cannot be understood.
+    #[error("{}: not a manifest of this version: {reason}", path.display())]
+    ManifestMetadata {
+        /// The manifest.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A row of a manifest that makes no sense.
+    #[error("{}: row {row} ({id}): {found}, expected {expected}", path.display())]
+    ManifestRow {
+        /// The manifest.
+        path: PathBuf,
+        /// Row, from 0.
+        row: usize,
+        /// Its name.
+        id: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A mosaic is not the one that the manifest was made of.
+    #[error("{}: {what} is {found}, expected {expected} as when the manifest was made; make the manifest again or restore the file", path.display())]
+    MosaicChanged {
+        /// The mosaic.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the file has now.
+        found: String,
+        /// What the manifest says.
+        expected: String,
+    },
+    /// Two sources of a catalogue have the same name, or names that differ in punctuation only.
+    #[error("source `{id}` occurs twice in the catalogue, expected one name for each source")]
+    DuplicateSource {
+        /// The name.
+        id: String,
+    },
+    /// A number of a split, a guard or a draw is out of range.
+    #[error("{key} is {found}, expected {expected}")]
+    DataSetSetting {
+        /// The number.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Complexity was asked for, and a cutout has none.
+    #[error(
+        "cutout {id} has no complexity, expected one for every cutout; make the manifest with a complexity measure"
+    )]
+    NoComplexity {
+        /// The cutout.
+        id: String,
+    },
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
 }

@@ -175,7 +175,10 @@ fn message_type(n_features: usize) -> String {
     text
 }
 
-fn write_column<T, W>(group: &mut SerializedRowGroupWriter<'_, W>, values: &[T::T]) -> Result<(), ParquetError>
+pub(crate) fn write_column<T, W>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    values: &[T::T],
+) -> Result<(), ParquetError>
 where
     T: DataType,
     W: std::io::Write + Send,
@@ -212,7 +215,7 @@ fn read_groups(reader: &SerializedFileReader<File>, n_features: usize) -> Result
     Ok(table)
 }
 
-fn read_column<T: DataType>(group: &dyn RowGroupReader, column: usize) -> Result<Vec<T::T>, ParquetError> {
+pub(crate) fn read_column<T: DataType>(group: &dyn RowGroupReader, column: usize) -> Result<Vec<T::T>, ParquetError> {
     let rows =
         usize::try_from(group.metadata().num_rows()).map_err(|refused| ParquetError::General(refused.to_string()))?;
     let chunk = group.metadata().column(column);

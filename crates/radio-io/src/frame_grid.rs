@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{data_set::address_of, error::Error};
 
 /// What to do where the last frame would hang over the border of the mosaic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,15 +75,11 @@ pub struct FrameId {
 
 impl FrameId {
     /// A number that belongs to this name on every machine and in every version of this crate: the key of random streams.
-    /// FNV-1a over the mosaic id and the three numbers, then the mixing steps of splitmix64, as FNV's low bits are weak.
+    /// FNV-1a over the mosaic id and the three numbers, mixed.
     pub fn address(&self) -> u64 {
         let numbers = [self.row, self.col, self.size].map(u32::to_le_bytes);
         let bytes = self.mosaic.bytes().chain([0]).chain(numbers.into_iter().flatten());
-        let mut z = bytes
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        address_of(bytes)
     }
 }
 

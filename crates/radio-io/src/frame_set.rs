@@ -1,16 +1,18 @@
 //! The frames of a survey that are worth looking at: which were kept, which were left out and why, and their pixels.
 //!
-//! A [`FrameSet`] holds places, not pixels: frame `i` is read when it is asked for, from any thread.
+//! A [`FrameSet`] holds places, not pixels: frame `i` is read when it is asked for, from any thread. It keeps all its mosaics
+//! open and lives in memory only; a [`crate::data_set::Manifest`] is the file for hundreds of mosaics. Both are made by one scan.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use ndarray::Array2;
 
 use crate::{
     beam::Beam,
-    cutout::{Cutout, blank_fraction},
+    cutout::Cutout,
+    data_set::{LeftOut, Watch, scan_grid},
     error::Error,
-    frame_grid::{FrameGrid, FrameId, frame_grid, is_mosaic_id},
+    frame_grid::{FrameGrid, FrameId, is_mosaic_id},
     mosaic::{Mosaic, PixelSource},
     survey::{MosaicEntry, Survey},
     wcs::Wcs,
@@ -74,18 +76,6 @@ impl SurveyMosaic {
     }
 }
 
-/// Most frames of one mosaic: more would be a step of a few pixels on a large map, and fill the memory.
-const MOST_FRAMES: u128 = 10_000_000;
-
-/// Frames that were not kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LeftOut {
-    /// With a larger share of blank pixels than allowed.
-    pub too_blank: usize,
-    /// Whose finite pixels are all equal, such as a block of zeros outside the observed field.
-    pub constant: usize,
-}
-
 /// The kept frames of one or more mosaics, in the order of the mosaics and of [`frame_grid`].
 #[derive(Debug, Clone)]
 pub struct FrameSet {
@@ -113,7 +103,7 @@ impl FrameSet {
         Self::scan(mosaics?, &survey.frames.grid(), survey.frames.max_blank_fraction)
     }
 
-    /// Looks at every frame of the grid once, and keeps those with at most `max_blank_fraction` blank pixels and at least two
+    /// Looks at every frame of the grid once, in parallel, and keeps those with at most `max_blank_fraction` blank pixels and at least two
     /// different values. The set may come out empty: [`FrameSet::left_out`] then says why.
     ///
     /// # Errors
@@ -123,35 +113,14 @@ impl FrameSet {
         if size == 0 || step == 0 {
             return Err(Error::BadGrid { size, step });
         }
-        check_ids(&mosaics)?;
+        check_ids(mosaics.iter().map(|mosaic| (mosaic.id.as_str(), mosaic.pixels.path())))?;
         let (mut frames, mut left_out) = (Vec::new(), LeftOut::default());
         for (number, mosaic) in mosaics.iter().enumerate() {
-            let pixels = mosaic.pixels.as_ref();
-            let along = |length: usize| (length.saturating_sub(size) / step + 2) as u128;
-            let count = along(pixels.rows()) * along(pixels.cols());
-            if count > MOST_FRAMES {
-                return Err(Error::TooManyFrames { path: pixels.path().into(), count, most: MOST_FRAMES, step });
-            }
-            let positions = frame_grid(pixels.rows(), pixels.cols(), grid);
-            if positions.is_empty() {
-                let (rows, cols) = (pixels.rows(), pixels.cols());
-                return Err(Error::SmallerThanFrame { path: pixels.path().into(), rows, cols, size });
-            }
-            let mut has_value = false;
-            for position in positions {
-                let frame = pixels.window(position.row, position.col, size, size)?;
-                let look = look(&frame, max_blank_fraction);
-                has_value |= look.has_value;
-                match look.verdict {
-                    Verdict::Keep => frames.push(Frame { mosaic: number, row: position.row, col: position.col }),
-                    Verdict::TooBlank => left_out.too_blank += 1,
-                    Verdict::Constant => left_out.constant += 1,
-                }
-            }
-            if !has_value && is_all_blank(pixels)? {
-                let count = pixels.rows() as u64 * pixels.cols() as u64;
-                return Err(Error::AllBlank { path: pixels.path().into(), pixels: count });
-            }
+            let nothing = |_: &Array2<f32>, _| ();
+            let scan =
+                scan_grid(mosaic.pixels.as_ref(), grid, max_blank_fraction, &nothing, &Watch::default(), |_| ())?;
+            frames.extend(scan.kept.iter().map(|(at, ())| Frame { mosaic: number, row: at.row, col: at.col }));
+            left_out += scan.left_out;
         }
         let mut set = Self { mosaics, size, frames, index: HashMap::new(), left_out };
         set.index = (0..set.len()).map(|index| (set.name(&set.frames[index]), index)).collect();
@@ -242,49 +211,16 @@ impl FrameSet {
     }
 }
 
-fn check_ids(mosaics: &[SurveyMosaic]) -> Result<(), Error> {
-    let mut seen: HashMap<&str, &SurveyMosaic> = HashMap::new();
-    for mosaic in mosaics {
-        if !is_mosaic_id(&mosaic.id) {
-            return Err(Error::BadMosaicId { found: mosaic.id.clone() });
+/// Makes sure that ids can be parts of names, and that no two are the same.
+pub(crate) fn check_ids<'a>(mosaics: impl IntoIterator<Item = (&'a str, &'a Path)>) -> Result<(), Error> {
+    let mut seen: HashMap<&str, &Path> = HashMap::new();
+    for (id, path) in mosaics {
+        if !is_mosaic_id(id) {
+            return Err(Error::BadMosaicId { found: id.to_owned() });
         }
-        if let Some(first) = seen.insert(&mosaic.id, mosaic) {
-            let (first, second) = (first.pixels.path().to_path_buf(), mosaic.pixels.path().to_path_buf());
-            return Err(Error::DuplicateMosaic { id: mosaic.id.clone(), first, second });
+        if let Some(first) = seen.insert(id, path) {
+            return Err(Error::DuplicateMosaic { id: id.to_owned(), first: first.into(), second: path.into() });
         }
     }
     Ok(())
-}
-
-enum Verdict {
-    Keep,
-    TooBlank,
-    Constant,
-}
-
-struct Look {
-    verdict: Verdict,
-    has_value: bool,
-}
-
-fn look(frame: &Array2<f32>, max_blank_fraction: f64) -> Look {
-    let mut finite = frame.iter().filter(|pixel| pixel.is_finite());
-    let first = finite.next();
-    let verdict = match first {
-        None => Verdict::TooBlank,
-        Some(_) if blank_fraction(frame) > max_blank_fraction => Verdict::TooBlank,
-        Some(first) if finite.all(|pixel| pixel == first) => Verdict::Constant,
-        Some(_) => Verdict::Keep,
-    };
-    Look { verdict, has_value: first.is_some() }
-}
-
-/// Frames need not cover a mosaic, so before it is called blank its rows are looked at.
-fn is_all_blank(pixels: &dyn PixelSource) -> Result<bool, Error> {
-    for row in 0..pixels.rows() {
-        if pixels.window(row, 0, 1, pixels.cols())?.iter().any(|pixel| pixel.is_finite()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
