@@ -63,13 +63,15 @@ pub enum FitsError {
         /// BITPIX.
         bitpix: i64,
     },
-    /// Radio cubes carry frequency and Stokes axes; we accept them only at length 1.
-    #[error("{}: need a 2-D image once axes of length 1 are dropped, found axes {axes:?}", path.display())]
+    /// More than two axes are longer than 1 (frequency, Stokes) and no plane was chosen; or fewer than two axes.
+    #[error("{}: need a 2-D image once axes of length 1 are dropped, found axes {axes:?}: {names}; of a cube, choose a plane such as FREQ[3] or STOKES=I", path.display())]
     NotAnImage {
         /// The file.
         path: PathBuf,
         /// NAXIS1, NAXIS2, …
         axes: Vec<u64>,
+        /// The names of the axes with their lengths.
+        names: String,
     },
     /// There are headers, but none has an image.
     #[error("{}: none of its {hdus} header-data units is an image", path.display())]
@@ -79,13 +81,87 @@ pub enum FitsError {
         /// How many were looked at.
         hdus: usize,
     },
-    /// A tile-compressed image (ZIMAGE = T).
-    #[error("{}: header {hdu} is a tile-compressed image (ZIMAGE = T), which is not supported; decompress it first, for instance with funpack", path.display())]
-    Compressed {
+    /// A plane that the image does not have.
+    #[error("{}: plane of axis {axis}: {reason}; axes are {names}", path.display())]
+    Plane {
+        /// The file.
+        path: PathBuf,
+        /// The axis, as asked for.
+        axis: String,
+        /// Why it cannot be chosen.
+        reason: String,
+        /// The names of the axes with their lengths.
+        names: String,
+    },
+    /// Text that chooses no plane.
+    #[error("plane `{found}`: expected the form FREQ[3] (by number from 0), FREQ=1.4E9 (by value) or STOKES=I")]
+    BadPlaneChoice {
+        /// The text.
+        found: String,
+    },
+    /// There is no header-data unit of that number or name.
+    #[error("{}: no header-data unit {wanted}, found {found}", path.display())]
+    NoSuchHdu {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// Numbers and names of those that are there.
+        found: String,
+    },
+    /// The header-data unit that was asked for holds no image.
+    #[error("{}: header {hdu} holds no pixels (it is of kind {kind}), expected an image", path.display())]
+    NoPixels {
         /// The file.
         path: PathBuf,
         /// Number of the header.
         hdu: usize,
+        /// What it is.
+        kind: String,
+    },
+    /// A compressed tile that cannot be decoded.
+    #[error("{}: header {hdu}, tile {tile} ({algorithm}): {reason}", path.display())]
+    Tile {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header.
+        hdu: usize,
+        /// Row of the table of tiles, from 0.
+        tile: usize,
+        /// ZCMPTYPE.
+        algorithm: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file was shortened by another program after it was opened.
+    #[error("{}: the file was shortened while in use: it had {expected} bytes, now {found}", path.display())]
+    Shortened {
+        /// The file.
+        path: PathBuf,
+        /// Bytes when it was opened.
+        expected: u64,
+        /// Bytes now.
+        found: u64,
+    },
+    /// A gzip stream that cannot be inflated.
+    #[error("{}: cannot inflate: {reason}", path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A gzip file whose FITS headers announce more than it can hold, or than may be inflated.
+    #[error("{}: header {hdu} announces {found} bytes, expected at most {expected} from this gzip file", path.display())]
+    InflatedTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Number of the header, 0 for the primary one.
+        hdu: usize,
+        /// Bytes that would be accepted.
+        expected: u64,
+        /// Bytes announced.
+        found: u64,
     },
     /// A window does not lie inside the image.
     #[error("{}: window of {n_rows} x {n_cols} at row {row}, column {col} does not fit in {rows} rows x {cols} columns", path.display())]

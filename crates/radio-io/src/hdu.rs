@@ -1,31 +1,45 @@
-//! From the bytes of a file to its first image: the walk over header-data units, with every length checked.
+//! From the bytes of a file to one of its images: the walk over header-data units, with every length checked.
 //!
 //! fitsrs reads the cards; the walk is ours, because fitsrs says nothing when a file is shorter than its header, lets the
 //! product of absurd axes wrap around, and panics on some damaged headers.
 
 use std::path::Path;
 
-use crate::{card::CARD_BYTES, error::FitsError, header::Header};
+use crate::{
+    card::CARD_BYTES,
+    compressed::{TiledImage, restored_header},
+    error::FitsError,
+    header::Header,
+    image_choice::{HduChoice, ImageChoice, ImagePlane},
+};
 
 /// FITS files come in blocks of this many bytes.
 pub const BLOCK_BYTES: usize = 2880;
 
 /// Where the pixels of an image are and how they are stored.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct ImageUnit {
+    /// Of a compressed image: the header it had before.
     pub header: Header,
     /// Number of the header-data unit, 0 for the primary one.
     pub hdu: usize,
     /// NAXIS1, NAXIS2, …, those of length 1 included.
     pub axes: Vec<u64>,
-    /// Which of `axes` (from 0) count columns and rows.
-    pub column_axis: usize,
-    pub row_axis: usize,
+    /// Which axes count columns and rows, and where the others are held.
+    pub plane: ImagePlane,
     pub rows: usize,
     pub cols: usize,
     pub storage: Storage,
-    /// Byte at which the pixels begin.
-    pub offset: usize,
+    pub layout: PixelLayout,
+}
+
+/// How the pixels lie in the file.
+#[derive(Debug)]
+pub(crate) enum PixelLayout {
+    /// Byte of pixel (0, 0), and pixels from one column and from one row to the next.
+    Plain { offset: usize, col_step: usize, row_step: usize },
+    /// Compressed in tiles.
+    Tiled(Box<TiledImage>),
 }
 
 /// How a pixel is stored: BITPIX.
@@ -40,7 +54,7 @@ pub(crate) enum Storage {
 }
 
 impl Storage {
-    fn from_bitpix(bitpix: i64) -> Option<Self> {
+    pub fn from_bitpix(bitpix: i64) -> Option<Self> {
         Some(match bitpix {
             8 => Self::U8,
             16 => Self::I16,
@@ -68,52 +82,240 @@ impl Storage {
     }
 }
 
-/// Finds the first image of a file.
-///
-/// # Errors
-/// Anything that is not FITS, a header that makes no sense, a file shorter than a header says, a compressed image, an image
-/// that is not two-dimensional, no image at all.
-pub(crate) fn first_image(bytes: &[u8], path: &Path) -> Result<ImageUnit, FitsError> {
+/// One header-data unit of a file, as its header describes it.
+#[derive(Debug)]
+pub(crate) struct Hdu {
+    pub number: usize,
+    pub header: Header,
+    /// Bytes at which header and data begin.
+    pub start: usize,
+    pub data_start: usize,
+    /// Bytes of data without the filling of the last block.
+    pub data_bytes: u64,
+    pub storage: Storage,
+    pub axes: Vec<u64>,
+}
+
+impl Hdu {
+    /// Reads the header at `start`. The data may reach beyond the end of the file ([`Hdu::check_end`]).
+    fn read(bytes: &[u8], start: usize, number: usize, path: &Path) -> Result<Self, FitsError> {
+        let (header, data_start) = read_header(bytes, start, number, path)?;
+        let unit = Unit { header: &header, hdu: number, path };
+        let (storage, axes) = (unit.storage()?, unit.axes()?);
+        let data_bytes = unit.data_bytes(storage, &axes)?;
+        Ok(Self { number, start, data_start, data_bytes, storage, axes, header })
+    }
+
+    /// Whether the file holds the data.
+    pub fn check_end(&self, bytes: &[u8], path: &Path) -> Result<(), FitsError> {
+        let expected = (self.data_start as u64).saturating_add(self.data_bytes);
+        if expected > bytes.len() as u64 {
+            let found = bytes.len() as u64;
+            return Err(FitsError::Truncated { path: path.into(), hdu: self.number, expected, found });
+        }
+        Ok(())
+    }
+
+    /// The unit behind this one, whose data were checked to be there; `None` at the end of the file.
+    fn next(&self, bytes: &[u8], path: &Path) -> Option<Result<Self, FitsError>> {
+        let end = self.data_start.saturating_add(self.data_bytes as usize);
+        let start = end.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES);
+        let follows = bytes.get(start..).is_some_and(|rest| rest.starts_with(b"XTENSION"));
+        follows.then(|| Self::read(bytes, start, self.number + 1, path))
+    }
+
+    pub fn kind(&self) -> HduKind {
+        if self.header.logical("ZIMAGE") == Some(true) {
+            return HduKind::CompressedImage;
+        }
+        match self.header.text("XTENSION") {
+            _ if self.number == 0 => HduKind::Image,
+            Some("IMAGE" | "IUEIMAGE") => HduKind::Image,
+            Some("BINTABLE" | "A3DTABLE") => HduKind::BinaryTable,
+            Some("TABLE") => HduKind::TextTable,
+            _ => HduKind::Other,
+        }
+    }
+
+    fn summary(&self) -> HduSummary {
+        let kind = self.kind();
+        let compressed = kind == HduKind::CompressedImage;
+        let restored = || restored_header(&self.header);
+        let axes = if compressed {
+            let header = restored();
+            let naxis = header.integer("NAXIS").unwrap_or(0).clamp(0, 999);
+            (1..=naxis).filter_map(|axis| header.integer(&format!("NAXIS{axis}"))?.try_into().ok()).collect()
+        } else {
+            self.axes.clone()
+        };
+        HduSummary {
+            number: self.number,
+            name: self.header.text("EXTNAME").map(str::to_owned),
+            kind,
+            bitpix: if compressed { self.header.integer("ZBITPIX").unwrap_or(0) } else { self.storage.bitpix() },
+            axes,
+            compression: self.header.text("ZCMPTYPE").filter(|_| compressed).map(str::to_owned),
+            header_byte: self.start as u64,
+            data_byte: self.data_start as u64,
+            data_bytes: self.data_bytes,
+        }
+    }
+}
+
+/// What a header-data unit holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HduKind {
+    /// Pixels, or a primary header without any.
+    Image,
+    /// Pixels compressed in tiles (ZIMAGE = T).
+    CompressedImage,
+    /// BINTABLE.
+    BinaryTable,
+    /// TABLE.
+    TextTable,
+    /// Something else.
+    Other,
+}
+
+/// One header-data unit of a file, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HduSummary {
+    /// Its number, 0 for the primary one.
+    pub number: usize,
+    /// EXTNAME.
+    pub name: Option<String>,
+    /// What it holds.
+    pub kind: HduKind,
+    /// NAXIS1, NAXIS2, …; of a compressed image those of the image.
+    pub axes: Vec<u64>,
+    /// BITPIX; of a compressed image that of the image.
+    pub bitpix: i64,
+    /// ZCMPTYPE of a compressed image.
+    pub compression: Option<String>,
+    /// Byte at which the header begins; in a `.fits.gz`, of the inflated file.
+    pub header_byte: u64,
+    /// Byte at which the data begin.
+    pub data_byte: u64,
+    /// Bytes of data, without the filling of the last block.
+    pub data_bytes: u64,
+}
+
+/// The header-data units of a file, as far as they could be read.
+#[derive(Debug)]
+pub struct HduList {
+    /// In the order of the file.
+    pub hdus: Vec<HduSummary>,
+    /// Why the walk ended before the end of the file: a header without sense, or data that are cut off.
+    pub fault: Option<FitsError>,
+}
+
+/// Walks over all units of a file.
+pub(crate) fn list_hdus(bytes: &[u8], path: &Path) -> Result<HduList, FitsError> {
+    let mut list = HduList { hdus: Vec::new(), fault: None };
+    list.fault = walk(bytes, path, |hdu| {
+        list.hdus.push(hdu.summary());
+        Ok(None::<()>)
+    })
+    .err();
+    match list.fault {
+        Some(fault) if list.hdus.is_empty() => Err(fault),
+        fault => Ok(HduList { fault, ..list }),
+    }
+}
+
+/// Visits the units in order until `visit` gives something; checks of each that the file holds its data.
+pub(crate) fn walk<T>(
+    bytes: &[u8],
+    path: &Path,
+    mut visit: impl FnMut(&Hdu) -> Result<Option<T>, FitsError>,
+) -> Result<Option<T>, FitsError> {
     if !bytes.starts_with(b"SIMPLE  =") {
         return Err(FitsError::NotFits { path: path.into(), found: describe_start(bytes) });
     }
-    let mut start = 0;
-    let mut hdu = 0;
+    let mut hdu = Hdu::read(bytes, 0, 0, path)?;
     loop {
-        let (header, offset) = read_header(bytes, start, hdu, path)?;
-        let unit = Unit { header: &header, hdu, path };
-        let is_image = hdu == 0 || header.text("XTENSION").is_some_and(|kind| kind == "IMAGE" || kind == "IUEIMAGE");
-        let storage = unit.storage()?;
-        let axes = unit.axes()?;
-        let data_bytes = unit.data_bytes(storage, &axes)?;
-        if header.logical("ZIMAGE") == Some(true) {
-            return Err(FitsError::Compressed { path: path.into(), hdu });
+        if let Some(found) = visit(&hdu)? {
+            return Ok(Some(found));
         }
-        let has_pixels = is_image && !axes.is_empty();
-        // Say that a cube is a cube even when it is cut short.
-        let shape = if has_pixels { Some(unit.image_axes(&axes)?) } else { None };
-        let end = (offset as u64).checked_add(data_bytes);
-        let end = end.ok_or_else(|| unit.too_large(storage, &axes))?;
-        if end > bytes.len() as u64 {
-            return Err(FitsError::Truncated { path: path.into(), hdu, expected: end, found: bytes.len() as u64 });
-        }
-        if let Some((column_axis, row_axis)) = shape {
-            let (rows, cols) = (axes[row_axis] as usize, axes[column_axis] as usize);
-            return Ok(ImageUnit { header, hdu, axes, column_axis, row_axis, rows, cols, storage, offset });
-        }
-        // `end` is within the file, so it fits; a last block may lack its padding.
-        start = (end as usize).div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES);
-        hdu += 1;
-        if !bytes.get(start..).is_some_and(|rest| rest.starts_with(b"XTENSION")) {
-            return Err(FitsError::NoImage { path: path.into(), hdus: hdu });
+        hdu.check_end(bytes, path)?;
+        match hdu.next(bytes, path) {
+            Some(next) => hdu = next?,
+            None => return Ok(None),
         }
     }
+}
+
+/// Finds the chosen image of a file.
+///
+/// # Errors
+/// Anything that is not FITS, a header that makes no sense, a file shorter than a header says, an image of more than two
+/// axes without a choice of the plane, no such image.
+pub(crate) fn find_image(bytes: &[u8], path: &Path, choice: &ImageChoice) -> Result<ImageUnit, FitsError> {
+    let mut seen = Vec::new();
+    let found = walk(bytes, path, |hdu| {
+        seen.push(hdu.header.text("EXTNAME").map_or(hdu.number.to_string(), |name| format!("{} ({name})", hdu.number)));
+        let holds_pixels = match hdu.kind() {
+            HduKind::Image => !hdu.axes.is_empty(),
+            HduKind::CompressedImage => true,
+            _ => false,
+        };
+        let wanted = match &choice.hdu {
+            HduChoice::FirstImage => holds_pixels,
+            HduChoice::Number(number) => hdu.number == *number,
+            HduChoice::Name(name) => hdu.header.text("EXTNAME").is_some_and(|own| own.eq_ignore_ascii_case(name)),
+        };
+        match (wanted, holds_pixels) {
+            (true, true) => image_of(hdu, bytes, path, choice).map(Some),
+            (true, false) => {
+                let (hdu, kind) = (hdu.number, format!("{:?}", hdu.kind()));
+                Err(FitsError::NoPixels { path: path.into(), hdu, kind })
+            }
+            (false, _) => Ok(None),
+        }
+    })?;
+    found.ok_or_else(|| match &choice.hdu {
+        HduChoice::FirstImage => FitsError::NoImage { path: path.into(), hdus: seen.len() },
+        wanted => FitsError::NoSuchHdu { path: path.into(), wanted: wanted.to_string(), found: seen.join(", ") },
+    })
+}
+
+fn image_of(hdu: &Hdu, bytes: &[u8], path: &Path, choice: &ImageChoice) -> Result<ImageUnit, FitsError> {
+    let compressed = hdu.kind() == HduKind::CompressedImage;
+    let header = if compressed { restored_header(&hdu.header) } else { hdu.header.clone() };
+    let unit = Unit { header: &header, hdu: hdu.number, path };
+    let (storage, axes) = (unit.storage()?, unit.axes()?);
+    // The product must not overflow, compressed or not.
+    unit.data_bytes(storage, &axes)?;
+    // Say that a cube is a cube even when it is cut short.
+    let plane = choice.plane_of(&header, &axes, path)?;
+    hdu.check_end(bytes, path)?;
+    let (rows, cols) = (axes[plane.row_axis] as usize, axes[plane.column_axis] as usize);
+    let layout = if compressed {
+        PixelLayout::Tiled(Box::new(TiledImage::read(hdu, &axes, storage, bytes, path)?))
+    } else {
+        // The whole image lies in the file, so these products fit.
+        let step = |axis: usize| axes[..axis].iter().product::<u64>() as usize;
+        let first: usize = plane.fixed.iter().map(|&(axis, index)| step(axis) * index).sum();
+        let offset = hdu.data_start + first * storage.bytes();
+        PixelLayout::Plain { offset, col_step: step(plane.column_axis), row_step: step(plane.row_axis) }
+    };
+    Ok(ImageUnit { hdu: hdu.number, axes, plane, rows, cols, storage, layout, header })
+}
+
+/// Bytes of data that the header of unit number `hdu` announces; `None` while its END is not there yet.
+pub(crate) fn declared_bytes(header: &[u8], hdu: usize, path: &Path) -> Result<Option<u64>, FitsError> {
+    let ends = |line: &[u8; CARD_BYTES]| line.starts_with(b"END     ") || line[..] == *END_ALONE;
+    // Only the last block can have brought the END.
+    let last = &header[header.len().saturating_sub(BLOCK_BYTES)..];
+    if !last.as_chunks::<CARD_BYTES>().0.iter().any(ends) {
+        return Ok(None);
+    }
+    Ok(Some(Hdu::read(header, 0, hdu, path)?.data_bytes))
 }
 
 fn describe_start(bytes: &[u8]) -> String {
     match bytes {
         [] => "nothing (the file is empty)".to_owned(),
-        [0x1f, 0x8b, ..] => "a gzip signature (decompress it first)".to_owned(),
         _ => format!("`{}`", String::from_utf8_lossy(&bytes[..bytes.len().min(9)]).escape_debug()),
     }
 }
@@ -201,19 +403,5 @@ impl Unit<'_> {
             // Operating systems count the bytes of a file in signed 64-bit numbers.
             .filter(|&bytes| bytes <= i64::MAX as u64);
         bytes.ok_or_else(|| self.too_large(storage, axes))
-    }
-
-    /// The two axes (from 0) that count columns and rows: those longer than 1, or the first two where fewer are.
-    fn image_axes(&self, axes: &[u64]) -> Result<(usize, usize), FitsError> {
-        let refused = || FitsError::NotAnImage { path: self.path.into(), axes: axes.to_vec() };
-        if axes.len() < 2 || axes.contains(&0) {
-            return Err(refused());
-        }
-        let long: Vec<usize> = (0..axes.len()).filter(|&axis| axes[axis] > 1).collect();
-        match long[..] {
-            [] | [0 | 1] => Ok((0, 1)),
-            [column_axis, row_axis] => Ok((column_axis, row_axis)),
-            _ => Err(refused()),
-        }
     }
 }

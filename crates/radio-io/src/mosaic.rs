@@ -1,24 +1,26 @@
-//! A mosaic: a memory-mapped FITS image of which any window can be read, with its unit, beam and sky.
+//! A mosaic: a FITS image on disk of which any window can be read, with its unit, beam and sky.
 //!
-//! [`Mosaic::open`] reads headers only; [`Mosaic::window`] touches the bytes of that window only. Pixels are `(row, col)` from
+//! [`Mosaic::open`] reads headers only; [`Mosaic::window`] touches the bytes of that window only, or decodes the tiles it touches
+//! where the image is compressed. A `.fits.gz` is inflated once, into a temporary file. Pixels are `(row, col)` from
 //! 0, row 0 being the first stored (usually the southernmost); they are physical values (BSCALE, BZERO and BLANK applied) in
 //! the file's own unit, and NaN means blank.
 
 use std::{
-    fs::File,
+    borrow::Cow,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-use memmap2::Mmap;
 use ndarray::Array2;
 
 use crate::{
     beam::Beam,
     error::FitsError,
-    hdu::{ImageUnit, Storage, first_image},
+    file_bytes::FileBytes,
+    hdu::{HduList, ImageUnit, PixelLayout, Storage, find_image, list_hdus},
     header::Header,
-    pixels::{Scaling, append_pixels, append_whole_numbers},
+    image_choice::{ImageChoice, ImagePlane},
+    pixels::{Scaling, append_whole_numbers, mark_blanks, read_pixels},
     wcs::Wcs,
 };
 
@@ -33,7 +35,7 @@ pub trait PixelSource: Send + Sync {
     /// Pixels `[n_rows, n_cols]` from (`row`, `col`) on, counted from 0; NaN means blank.
     ///
     /// # Errors
-    /// If the window does not lie inside the image.
+    /// If the window does not lie inside the image, or cannot be read.
     fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError>;
 
     /// Says that these rows are not needed for now, so that a mapped file may leave the memory; reading them again is allowed.
@@ -49,28 +51,42 @@ pub trait PixelSource: Send + Sync {
 #[derive(Debug)]
 pub struct Mosaic {
     path: PathBuf,
-    map: Mmap,
+    file: FileBytes,
     unit: ImageUnit,
     scaling: Scaling,
     remarks: Vec<String>,
 }
 
 impl Mosaic {
-    /// Opens the first image of a FITS file. Axes of length 1 (frequency, Stokes) are dropped.
+    /// Opens the first image of a FITS file, plain, tile-compressed or within a `.fits.gz`. Axes of length 1 (frequency,
+    /// Stokes) are dropped.
     ///
     /// # Errors
-    /// [`FitsError::Io`] and [`FitsError::NotFits`]; [`FitsError::BadHeader`], [`FitsError::TooLarge`] and
-    /// [`FitsError::Truncated`] if header and file do not fit; [`FitsError::NotAnImage`] for cubes and spectra,
-    /// [`FitsError::NoImage`] for tables, [`FitsError::Compressed`] for tile-compressed images.
+    /// Those of [`Mosaic::open_image`].
     pub fn open(path: &Path) -> Result<Self, FitsError> {
-        let refused = |source| FitsError::Io { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(refused)?;
-        // SAFETY: the map is private and read-only. Should another program shorten the file while it is mapped, reading
-        // the lost part ends the process; mosaics are written once, and ours appear atomically.
-        let map = unsafe { Mmap::map(&file) }.map_err(refused)?;
-        let unit = first_image(&map, path)?;
+        Self::open_image(path, &ImageChoice::default())
+    }
+
+    /// Opens the chosen image of a FITS file.
+    ///
+    /// # Errors
+    /// [`FitsError::Io`] and [`FitsError::NotFits`]; [`FitsError::Gzip`] and [`FitsError::InflatedTooLarge`];
+    /// [`FitsError::BadHeader`], [`FitsError::TooLarge`] and [`FitsError::Truncated`] if header and file do not fit;
+    /// [`FitsError::NotAnImage`] for spectra, and for cubes of which no plane was chosen; [`FitsError::Plane`] for a choice
+    /// that cannot be made; [`FitsError::NoSuchHdu`], [`FitsError::NoPixels`] and [`FitsError::NoImage`].
+    pub fn open_image(path: &Path, choice: &ImageChoice) -> Result<Self, FitsError> {
+        let file = FileBytes::open(path)?;
+        let unit = find_image(&file, path, choice)?;
         let (scaling, remarks) = scaling_of(&unit);
-        Ok(Self { path: path.to_path_buf(), map, unit, scaling, remarks })
+        Ok(Self { path: path.to_path_buf(), file, unit, scaling, remarks })
+    }
+
+    /// The header-data units of a file, as far as they make sense.
+    ///
+    /// # Errors
+    /// [`FitsError::Io`], [`FitsError::NotFits`], [`FitsError::Gzip`], and a primary header without sense.
+    pub fn hdus(path: &Path) -> Result<HduList, FitsError> {
+        list_hdus(&FileBytes::open(path)?, path)
     }
 
     /// The file.
@@ -103,6 +119,19 @@ impl Mosaic {
         self.unit.storage.bitpix()
     }
 
+    /// Whether the image is compressed in tiles.
+    pub fn is_compressed(&self) -> bool {
+        matches!(self.unit.layout, PixelLayout::Tiled(_))
+    }
+
+    /// How many bytes of decoded tiles a compressed image keeps
+    /// ([`DEFAULT_TILE_CACHE_BYTES`](crate::DEFAULT_TILE_CACHE_BYTES) unless set); one tile is always kept.
+    pub fn set_tile_cache_bytes(&self, most_bytes: usize) {
+        if let PixelLayout::Tiled(tiles) = &self.unit.layout {
+            tiles.set_cache_bytes(most_bytes);
+        }
+    }
+
     /// Number of the header-data unit that holds the image, 0 for the primary one.
     pub fn hdu(&self) -> usize {
         self.unit.hdu
@@ -125,7 +154,11 @@ impl Mosaic {
 
     /// The axes (from 0) of the header that count columns and rows.
     pub(crate) fn image_axes(&self) -> (usize, usize) {
-        (self.unit.column_axis, self.unit.row_axis)
+        (self.unit.plane.column_axis, self.unit.plane.row_axis)
+    }
+
+    pub(crate) fn plane(&self) -> &ImagePlane {
+        &self.unit.plane
     }
 
     /// The relation between pixels and sky; `None` if the header describes no sky at all.
@@ -144,17 +177,18 @@ impl Mosaic {
     /// Pixels `[n_rows, n_cols]` from (`row`, `col`) on, counted from 0; NaN means blank. Infinite pixels stay infinite.
     ///
     /// # Errors
-    /// [`FitsError::OutsideImage`] if the window does not lie inside the image.
+    /// [`FitsError::OutsideImage`] if the window does not lie inside the image, [`FitsError::Tile`] for a compressed tile that
+    /// cannot be decoded, [`FitsError::Shortened`] if another program shortened the file.
     pub fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError> {
         let mut pixels = Vec::new();
         self.window_into(row, col, n_rows, n_cols, &mut pixels)?;
         Ok(as_array(n_rows, n_cols, pixels))
     }
 
-    /// Like [`Mosaic::window`], into a buffer that is emptied first: no new memory per window.
+    /// Like [`Mosaic::window`], into a buffer that takes the window's size: no new memory per window.
     ///
     /// # Errors
-    /// [`FitsError::OutsideImage`] if the window does not lie inside the image.
+    /// Those of [`Mosaic::window`].
     pub fn window_into(
         &self,
         row: usize,
@@ -163,11 +197,75 @@ impl Mosaic {
         n_cols: usize,
         pixels: &mut Vec<f32>,
     ) -> Result<(), FitsError> {
+        self.read_rows(row, col, n_rows, n_cols, pixels, |_, _| {})
+    }
+
+    /// Like [`Mosaic::window_into`], with a mask of the pixels that are not finite; returns how many those are.
+    ///
+    /// # Errors
+    /// Those of [`Mosaic::window`].
+    pub fn window_and_blanks_into(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        n_cols: usize,
+        pixels: &mut Vec<f32>,
+        blanks: &mut Vec<bool>,
+    ) -> Result<usize, FitsError> {
         check_window(self, row, col, n_rows, n_cols)?;
-        pixels.clear();
-        pixels.reserve(n_rows * n_cols);
-        for bytes in self.window_bytes(row, col, n_rows, n_cols) {
-            append_pixels(bytes, self.unit.storage, self.scaling, pixels);
+        blanks.resize(n_rows * n_cols, false);
+        let mut count = 0;
+        // Row by row, while the pixels are still in the innermost cache.
+        self.read_rows(row, col, n_rows, n_cols, pixels, |at, pixels| {
+            count += mark_blanks(pixels, &mut blanks[at..at + pixels.len()]);
+        })?;
+        Ok(count)
+    }
+
+    /// Windows `[n_rows, n_cols]` at the given corners (row, column), one after the other in one buffer.
+    pub fn windows<I>(&self, corners: I, n_rows: usize, n_cols: usize) -> Windows<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item = (usize, usize)>,
+    {
+        Windows { mosaic: self, corners: corners.into_iter(), n_rows, n_cols, pixels: Vec::new() }
+    }
+
+    /// Fills `pixels` and tells `see` of each part that is ready, and where it begins.
+    #[inline]
+    fn read_rows(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        n_cols: usize,
+        pixels: &mut Vec<f32>,
+        mut see: impl FnMut(usize, &[f32]),
+    ) -> Result<(), FitsError> {
+        check_window(self, row, col, n_rows, n_cols)?;
+        self.file.check_length()?;
+        // Nothing is written here when the buffer has had this size before.
+        pixels.resize(n_rows * n_cols, 0.0);
+        match &self.unit.layout {
+            PixelLayout::Plain { .. } if n_cols == 0 => {}
+            PixelLayout::Plain { col_step: 1, .. } => {
+                for (index, pixels) in pixels.chunks_exact_mut(n_cols).enumerate() {
+                    read_pixels(self.row_bytes(row + index, col, n_cols), self.unit.storage, self.scaling, pixels);
+                    see(index * n_cols, pixels);
+                }
+            }
+            PixelLayout::Plain { .. } => {
+                for (index, pixels) in pixels.chunks_exact_mut(n_cols).enumerate() {
+                    let bytes = self.gathered_bytes(row + index, col, n_cols);
+                    read_pixels(&bytes, self.unit.storage, self.scaling, pixels);
+                    see(index * n_cols, pixels);
+                }
+            }
+            PixelLayout::Tiled(tiles) => {
+                let window = (row, col, n_rows, n_cols);
+                tiles.window(&self.file, &self.path, &self.unit.plane, window, self.scaling, pixels)?;
+                see(0, pixels);
+            }
         }
         Ok(())
     }
@@ -190,20 +288,66 @@ impl Mosaic {
         if scaled || matches!(self.unit.storage, Storage::F32 | Storage::F64) {
             return Err(FitsError::NotIntegers { path: self.path.clone(), bitpix: self.bitpix() });
         }
+        self.file.check_length()?;
         let mut numbers = Vec::with_capacity(n_rows * n_cols);
-        for bytes in self.window_bytes(row, col, n_rows, n_cols) {
-            append_whole_numbers(bytes, self.unit.storage, &mut numbers);
+        match &self.unit.layout {
+            PixelLayout::Plain { .. } => {
+                for row in row..row + n_rows {
+                    append_whole_numbers(&self.gathered_bytes(row, col, n_cols), self.unit.storage, &mut numbers);
+                }
+            }
+            PixelLayout::Tiled(tiles) => {
+                numbers.resize(n_rows * n_cols, 0);
+                let window = (row, col, n_rows, n_cols);
+                tiles.window_i64(&self.file, &self.path, &self.unit.plane, window, &mut numbers)?;
+            }
         }
         Ok(as_array(n_rows, n_cols, numbers))
     }
 
-    /// The bytes of each row of a window that was checked: opening made sure that the file holds them.
-    fn window_bytes(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> impl Iterator<Item = &[u8]> {
+    /// The bytes of a part of a row that lies in the image: opening made sure that the file holds them. Columns that are not
+    /// neighbours in the file give those between them, too.
+    #[inline]
+    fn row_bytes(&self, row: usize, col: usize, n_cols: usize) -> &[u8] {
+        let PixelLayout::Plain { offset, col_step, row_step } = self.unit.layout else { return &[] };
         let bytes = self.unit.storage.bytes();
-        (row..row + n_rows).map(move |row| {
-            let start = self.unit.offset + (row * self.unit.cols + col) * bytes;
-            &self.map[start..start + n_cols * bytes]
-        })
+        let start = offset + (row * row_step + col * col_step) * bytes;
+        let length = n_cols.checked_sub(1).map_or(0, |last| last * col_step + 1) * bytes;
+        &self.file[start..start + length]
+    }
+
+    /// The same, columns side by side.
+    fn gathered_bytes(&self, row: usize, col: usize, n_cols: usize) -> Cow<'_, [u8]> {
+        let all = self.row_bytes(row, col, n_cols);
+        match self.unit.layout {
+            PixelLayout::Plain { col_step, .. } if col_step > 1 => {
+                let bytes = self.unit.storage.bytes();
+                Cow::Owned(all.chunks(bytes).step_by(col_step).flatten().copied().collect())
+            }
+            _ => Cow::Borrowed(all),
+        }
+    }
+}
+
+/// Windows of a mosaic, each in the buffer of the one before.
+#[derive(Debug)]
+pub struct Windows<'a, I> {
+    mosaic: &'a Mosaic,
+    corners: I,
+    n_rows: usize,
+    n_cols: usize,
+    pixels: Vec<f32>,
+}
+
+impl<I: Iterator<Item = (usize, usize)>> Windows<'_, I> {
+    /// The corner of the next window and its pixels in row order; `None` after the last corner.
+    ///
+    /// # Errors
+    /// Those of [`Mosaic::window`].
+    pub fn next_window(&mut self) -> Option<Result<((usize, usize), &[f32]), FitsError>> {
+        let (row, col) = self.corners.next()?;
+        let read = self.mosaic.window_into(row, col, self.n_rows, self.n_cols, &mut self.pixels);
+        Some(read.map(|()| ((row, col), self.pixels.as_slice())))
     }
 }
 
@@ -222,12 +366,15 @@ impl PixelSource for Mosaic {
 
     #[cfg(unix)]
     fn release_rows(&self, rows: Range<usize>) {
-        let row_bytes = self.unit.cols * self.unit.storage.bytes();
         let rows = rows.start.min(self.rows())..rows.end.min(self.rows());
-        let (start, length) = (self.unit.offset + rows.start * row_bytes, rows.len() * row_bytes);
-        // SAFETY: a shared read-only map: a page that was let go is read from the file again when it is next touched.
-        // A refusal costs memory, not data.
-        let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, length) };
+        match self.unit.layout {
+            PixelLayout::Plain { offset, row_step, .. } => {
+                let row_bytes = row_step * self.unit.storage.bytes();
+                self.file.release(offset + rows.start * row_bytes, rows.len() * row_bytes);
+            }
+            // Which bytes hold these rows, only the table of tiles knows; all are read again as cheaply.
+            PixelLayout::Tiled(_) => self.file.release(0, self.file.len()),
+        }
     }
 
     fn path(&self) -> &Path {

@@ -15,59 +15,64 @@ pub(crate) struct Scaling {
 }
 
 impl Scaling {
-    fn is_identity(&self) -> bool {
+    pub fn is_identity(&self) -> bool {
         self.scale == 1.0 && self.zero == 0.0
+    }
+
+    /// The pixel that a stored whole number stands for.
+    #[inline(always)]
+    pub fn physical(&self, stored: i64) -> f32 {
+        match self.blank {
+            Some(blank) if blank == stored => f32::NAN,
+            _ => (self.zero + self.scale * stored as f64) as f32,
+        }
     }
 }
 
-/// Appends the pixels stored in `bytes` to `out`. Blank pixels become NaN; scaling is done in `f64`.
-pub(crate) fn append_pixels(bytes: &[u8], storage: Storage, scaling: Scaling, out: &mut Vec<f32>) {
+/// Converts the pixels stored in `bytes` into `pixels`, as many as both hold. Blank pixels become NaN; scaling is done in `f64`.
+#[inline]
+pub(crate) fn read_pixels(bytes: &[u8], storage: Storage, scaling: Scaling, pixels: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor was just asked whether it has AVX2.
-        return unsafe { append_avx2(bytes, storage, scaling, out) };
+        return unsafe { read_avx2(bytes, storage, scaling, pixels) };
     }
-    append_any(bytes, storage, scaling, out);
+    read_any(bytes, storage, scaling, pixels);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn append_avx2(bytes: &[u8], storage: Storage, scaling: Scaling, out: &mut Vec<f32>) {
-    append_any(bytes, storage, scaling, out);
+fn read_avx2(bytes: &[u8], storage: Storage, scaling: Scaling, pixels: &mut [f32]) {
+    read_any(bytes, storage, scaling, pixels);
 }
 
 #[inline(always)]
-fn append_any(bytes: &[u8], storage: Storage, scaling: Scaling, out: &mut Vec<f32>) {
+fn read_any(bytes: &[u8], storage: Storage, scaling: Scaling, pixels: &mut [f32]) {
     let Scaling { scale, zero, .. } = scaling;
     match (storage, scaling.is_identity()) {
-        (Storage::F32, true) => append(bytes, f32::from_be_bytes, out),
-        (Storage::F32, false) => append(bytes, |raw| (zero + scale * f64::from(f32::from_be_bytes(raw))) as f32, out),
-        (Storage::F64, true) => append(bytes, |raw| f64::from_be_bytes(raw) as f32, out),
-        (Storage::F64, false) => append(bytes, |raw| (zero + scale * f64::from_be_bytes(raw)) as f32, out),
-        (Storage::U8, _) => append_whole(bytes, |raw: [u8; 1]| i64::from(raw[0]), scaling, out),
-        (Storage::I16, _) => append_whole(bytes, |raw| i64::from(i16::from_be_bytes(raw)), scaling, out),
-        (Storage::I32, _) => append_whole(bytes, |raw| i64::from(i32::from_be_bytes(raw)), scaling, out),
-        (Storage::I64, _) => append_whole(bytes, i64::from_be_bytes, scaling, out),
+        (Storage::F32, true) => read(bytes, f32::from_be_bytes, pixels),
+        (Storage::F32, false) => read(bytes, |raw| (zero + scale * f64::from(f32::from_be_bytes(raw))) as f32, pixels),
+        (Storage::F64, true) => read(bytes, |raw| f64::from_be_bytes(raw) as f32, pixels),
+        (Storage::F64, false) => read(bytes, |raw| (zero + scale * f64::from_be_bytes(raw)) as f32, pixels),
+        (Storage::U8, _) => read_whole(bytes, |raw: [u8; 1]| i64::from(raw[0]), scaling, pixels),
+        (Storage::I16, _) => read_whole(bytes, |raw| i64::from(i16::from_be_bytes(raw)), scaling, pixels),
+        (Storage::I32, _) => read_whole(bytes, |raw| i64::from(i32::from_be_bytes(raw)), scaling, pixels),
+        (Storage::I64, _) => read_whole(bytes, i64::from_be_bytes, scaling, pixels),
     }
 }
 
 #[inline(always)]
-fn append<const N: usize>(bytes: &[u8], pixel: impl Fn([u8; N]) -> f32, out: &mut Vec<f32>) {
-    out.extend(bytes.as_chunks::<N>().0.iter().map(|&raw| pixel(raw)));
+fn read<const N: usize>(bytes: &[u8], pixel: impl Fn([u8; N]) -> f32, pixels: &mut [f32]) {
+    for (to, raw) in pixels.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        *to = pixel(*raw);
+    }
 }
 
 #[inline(always)]
-fn append_whole<const N: usize>(bytes: &[u8], stored: impl Fn([u8; N]) -> i64, scaling: Scaling, out: &mut Vec<f32>) {
-    let Scaling { scale, zero, blank } = scaling;
-    match blank {
-        Some(blank) => {
-            let pixel = |raw| match stored(raw) {
-                value if value == blank => f32::NAN,
-                value => (zero + scale * value as f64) as f32,
-            };
-            append(bytes, pixel, out);
-        }
-        None => append(bytes, |raw| (zero + scale * stored(raw) as f64) as f32, out),
+fn read_whole<const N: usize>(bytes: &[u8], stored: impl Fn([u8; N]) -> i64, scaling: Scaling, pixels: &mut [f32]) {
+    match scaling.blank {
+        Some(_) => read(bytes, |raw| scaling.physical(stored(raw)), pixels),
+        None => read(bytes, |raw| (scaling.zero + scaling.scale * stored(raw) as f64) as f32, pixels),
     }
 }
 
@@ -82,13 +87,44 @@ pub(crate) fn append_whole_numbers(bytes: &[u8], storage: Storage, out: &mut Vec
     }
 }
 
+/// Writes which pixels are not finite, and returns how many.
+pub(crate) fn mark_blanks(pixels: &[f32], blanks: &mut [bool]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was just asked whether it has AVX2.
+        return unsafe { mark_blanks_avx2(pixels, blanks) };
+    }
+    mark_blanks_any(pixels, blanks)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn mark_blanks_avx2(pixels: &[f32], blanks: &mut [bool]) -> usize {
+    mark_blanks_any(pixels, blanks)
+}
+
+#[inline(always)]
+fn mark_blanks_any(pixels: &[f32], blanks: &mut [bool]) -> usize {
+    // Small sums first: bytes are counted many at a time.
+    let mut count = 0;
+    for (pixels, blanks) in pixels.chunks(128).zip(blanks.chunks_mut(128)) {
+        let mut here = 0_u8;
+        for (pixel, blank) in pixels.iter().zip(blanks) {
+            *blank = !pixel.is_finite();
+            here += u8::from(*blank);
+        }
+        count += usize::from(here);
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pixels(bytes: &[u8], storage: Storage, scale: f64, zero: f64, blank: Option<i64>) -> Vec<f32> {
-        let mut out = Vec::new();
-        append_pixels(bytes, storage, Scaling { scale, zero, blank }, &mut out);
+        let mut out = vec![0.0; bytes.len() / storage.bytes()];
+        read_pixels(bytes, storage, Scaling { scale, zero, blank }, &mut out);
         out
     }
 
@@ -111,5 +147,17 @@ mod tests {
         assert_eq!(read[1..], [32768.0, 65535.0]);
         assert_eq!(pixels(&2.0_f32.to_be_bytes(), Storage::F32, 10.0, -5.0, Some(2)), [15.0], "floats know no BLANK");
         assert_eq!(pixels(&2.0_f64.to_be_bytes(), Storage::F64, 10.0, -5.0, None), [15.0]);
+    }
+
+    #[test]
+    fn blanks_are_marked_and_counted() {
+        let mut pixels = vec![1.0; 1000];
+        for at in [0, 127, 128, 999] {
+            pixels[at] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][at % 3];
+        }
+        let mut blanks = vec![true; 1000];
+        assert_eq!(mark_blanks(&pixels, &mut blanks), 4);
+        assert!(blanks.iter().zip(&pixels).all(|(blank, pixel)| *blank != pixel.is_finite()));
+        assert_eq!(mark_blanks(&[f32::NAN; 256], &mut blanks[..256]), 256);
     }
 }

@@ -115,7 +115,7 @@ fn cubes_are_refused_and_axes_of_length_one_dropped() -> Test {
 fn what_is_no_fits_image_is_called_so() -> Test {
     assert!(matches!(refusal("empty.fits", &[], &["empty", "SIMPLE"])?, FitsError::NotFits { .. }));
     assert!(matches!(refusal("text.fits", b"frame,labels\n", &["frame,lab", "SIMPLE"])?, FitsError::NotFits { .. }));
-    assert!(matches!(refusal("map.fits.gz", b"\x1f\x8b\x08\0", &["gzip"])?, FitsError::NotFits { .. }));
+    assert!(matches!(refusal("map.fits.gz", b"\x1f\x8b\x08\0", &["cannot inflate"])?, FitsError::Gzip { .. }));
     let missing = Mosaic::open(std::path::Path::new("/nowhere/map.fits")).err().ok_or("opened")?;
     assert!(matches!(&missing, FitsError::Io { .. }) && missing.to_string().contains("/nowhere/map.fits"));
     let primary = fits(&["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "EXTEND  = T"], &[]);
@@ -132,10 +132,8 @@ fn what_is_no_fits_image_is_called_so() -> Test {
     assert!(matches!(refusal("table.fits", &only_table, &["none of its 2"])?, FitsError::NoImage { hdus: 2, .. }));
     let compressed = [&table[..], &["ZIMAGE  = T", "ZCMPTYPE= 'RICE_1'"]].concat();
     let compressed = [primary, fits(&compressed, &[0; 24])].concat();
-    assert!(matches!(
-        refusal("rice.fits", &compressed, &["header 1", "ZIMAGE", "funpack"])?,
-        FitsError::Compressed { hdu: 1, .. }
-    ));
+    let refused = refusal("rice.fits", &compressed, &["header 1", "BITPIX is missing"]);
+    assert!(matches!(refused?, FitsError::BadHeader { hdu: 1, .. }));
     // An image behind the table is found.
     only_table.resize(only_table.len().next_multiple_of(2880), 0);
     only_table.extend(fits(

@@ -1,0 +1,506 @@
+//! A tile-compressed image: which tiles a window touches, and from the bytes of a tile to its pixels.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    gzip, hcompress, plio,
+    quantize::{Dither, Steps, dequantize},
+    rice::{self, Width},
+    tile_cache::{DEFAULT_TILE_CACHE_BYTES, Scratch, TileCache},
+    tile_table::{Column, TileTable},
+};
+use crate::{
+    error::FitsError,
+    hdu::{Hdu, Storage},
+    header::Header,
+    image_choice::ImagePlane,
+    pixels::{Scaling, append_whole_numbers, read_pixels},
+};
+
+/// Most pixels of a tile whose bytes alone do not say how many there can be.
+const MOST_PIXELS_OF_A_TILE: usize = 1 << 24;
+
+/// ZCMPTYPE with its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Rice { width: Width, block: usize },
+    Gzip1,
+    Gzip2,
+    Hcompress { smooth: bool },
+    Plio,
+    None,
+}
+
+/// A number given for each tile, or once for all.
+#[derive(Debug, Clone, Copy)]
+struct PerTile {
+    column: Option<Column>,
+    keyword: Option<f64>,
+}
+
+impl PerTile {
+    fn read(header: &Header, table: &TileTable, name: &str) -> Self {
+        Self { column: table.column(name), keyword: header.float(name) }
+    }
+
+    fn of(&self, table: &TileTable, file: &[u8], tile: usize) -> Option<f64> {
+        self.column.and_then(|column| table.number(file, tile, column)).or(self.keyword)
+    }
+}
+
+/// How real pixels were made whole numbers.
+#[derive(Debug, Clone, Copy)]
+struct Quantization {
+    scale: PerTile,
+    zero: PerTile,
+    dither: Dither,
+}
+
+/// The tiles of a compressed image.
+#[derive(Debug)]
+pub(crate) struct TiledImage {
+    hdu: usize,
+    /// Pixels of the image and of a tile along each axis.
+    axes: Vec<usize>,
+    tile: Vec<usize>,
+    table: TileTable,
+    compressed: Option<Column>,
+    gzipped: Option<Column>,
+    uncompressed: Option<Column>,
+    algorithm: Algorithm,
+    algorithm_name: String,
+    storage: Storage,
+    quantization: Option<Quantization>,
+    blank: PerTile,
+    cache: TileCache,
+}
+
+/// What a tile was decoded into; the numbers are in the scratch memory.
+enum Decoded {
+    /// `Scratch::whole`.
+    Whole,
+    /// `Scratch::wide`.
+    Wide,
+    /// `Scratch::bytes`, big-endian numbers so stored.
+    Bytes(Storage),
+}
+
+impl TiledImage {
+    /// Reads how an image of `axes` is tiled; the file was checked to hold the data of `hdu`.
+    pub fn read(hdu: &Hdu, axes: &[u64], storage: Storage, file: &[u8], path: &Path) -> Result<Self, FitsError> {
+        let header = &hdu.header;
+        let bad = |keyword: &str, expected: &str| FitsError::BadHeader {
+            path: path.into(),
+            hdu: hdu.number,
+            keyword: keyword.to_owned(),
+            found: header.describe(keyword),
+            expected: expected.to_owned(),
+        };
+        let end = (hdu.data_start + hdu.data_bytes as usize).min(file.len());
+        let table = TileTable::read(header, hdu.data_start, end);
+        let table = table.map_err(|(keyword, expected)| bad(&keyword, expected))?;
+        let mut tile = Vec::new();
+        for (&length, number) in axes.iter().zip(1..) {
+            let keyword = format!("ZTILE{number}");
+            let default = if number == 1 { length as i64 } else { 1 };
+            let pixels = if header.get(&keyword).is_some() { header.integer(&keyword) } else { Some(default) };
+            let pixels = pixels.and_then(|pixels| u64::try_from(pixels).ok()).filter(|pixels| *pixels > 0);
+            tile.push(pixels.ok_or_else(|| bad(&keyword, "a whole number of at least 1"))?.min(length) as usize);
+        }
+        let axes: Vec<usize> = axes.iter().map(|&length| length as usize).collect();
+        let n_tiles: usize = axes.iter().zip(&tile).map(|(length, tile)| length.div_ceil(*tile)).product();
+        if n_tiles > table.rows {
+            return Err(bad("NAXIS2", &format!("a row for each of the {n_tiles} tiles")));
+        }
+        let algorithm = Algorithm::read(header).map_err(|(keyword, expected)| bad(&keyword, expected))?;
+        let is_real = matches!(storage, Storage::F32 | Storage::F64);
+        let (scale, zero) = (PerTile::read(header, &table, "ZSCALE"), PerTile::read(header, &table, "ZZERO"));
+        let has_steps = scale.column.is_some() || scale.keyword.is_some();
+        let quantization = if is_real && has_steps && header.text("ZQUANTIZ") != Some("NONE") {
+            let dither = read_dither(header).map_err(|(keyword, expected)| bad(keyword, expected))?;
+            Some(Quantization { scale, zero, dither })
+        } else {
+            None
+        };
+        Ok(Self {
+            hdu: hdu.number,
+            compressed: table.column("COMPRESSED_DATA"),
+            gzipped: table.column("GZIP_COMPRESSED_DATA"),
+            uncompressed: table.column("UNCOMPRESSED_DATA"),
+            algorithm,
+            algorithm_name: header.text("ZCMPTYPE").unwrap_or_default().to_owned(),
+            storage,
+            quantization,
+            blank: PerTile::read(header, &table, "ZBLANK"),
+            cache: TileCache::new(DEFAULT_TILE_CACHE_BYTES),
+            axes,
+            tile,
+            table,
+        })
+    }
+
+    pub fn set_cache_bytes(&self, most_bytes: usize) {
+        self.cache.set_most_bytes(most_bytes);
+    }
+
+    /// Pixels `[n_rows, n_cols]` of a plane into `out`, which has that many; the window was checked.
+    pub fn window(
+        &self,
+        file: &[u8],
+        path: &Path,
+        plane: &ImagePlane,
+        (row, col, n_rows, n_cols): (usize, usize, usize, usize),
+        scaling: Scaling,
+        out: &mut [f32],
+    ) -> Result<(), FitsError> {
+        self.each_tile(plane, (row, col, n_rows, n_cols), |tile, part| {
+            let pixels = match self.cache.get(tile) {
+                Some(pixels) => pixels,
+                None => self.decode(file, path, tile, &part.shape, scaling)?,
+            };
+            part.copy(&pixels, out, n_cols);
+            Ok(())
+        })
+    }
+
+    /// Whole numbers as they were before compression, without scaling.
+    pub fn window_i64(
+        &self,
+        file: &[u8],
+        path: &Path,
+        plane: &ImagePlane,
+        (row, col, n_rows, n_cols): (usize, usize, usize, usize),
+        out: &mut [i64],
+    ) -> Result<(), FitsError> {
+        let (mut scratch, mut numbers) = (Scratch::default(), Vec::new());
+        self.each_tile(plane, (row, col, n_rows, n_cols), |tile, part| {
+            let n_pixels = part.shape.iter().product();
+            let decoded = self.unpack(file, tile, &part.shape, n_pixels, &mut scratch);
+            numbers.clear();
+            match decoded.map_err(|reason| self.fault(path, tile, reason))? {
+                Decoded::Whole => numbers.extend(scratch.whole.iter().map(|&value| i64::from(value))),
+                Decoded::Wide => numbers.extend_from_slice(&scratch.wide),
+                Decoded::Bytes(storage) => append_whole_numbers(&scratch.bytes, storage, &mut numbers),
+            }
+            part.copy(&numbers, out, n_cols);
+            Ok(())
+        })
+    }
+
+    /// Visits the tiles that a window of a plane touches.
+    fn each_tile(
+        &self,
+        plane: &ImagePlane,
+        (row, col, n_rows, n_cols): (usize, usize, usize, usize),
+        mut visit: impl FnMut(usize, Part) -> Result<(), FitsError>,
+    ) -> Result<(), FitsError> {
+        if n_rows == 0 || n_cols == 0 {
+            return Ok(());
+        }
+        let (row_axis, column_axis) = (plane.row_axis, plane.column_axis);
+        let (tile_rows, tile_cols) = (self.tile[row_axis], self.tile[column_axis]);
+        let mut place = vec![0; self.axes.len()];
+        for &(axis, index) in &plane.fixed {
+            place[axis] = index / self.tile[axis];
+        }
+        for tile_row in row / tile_rows..=(row + n_rows - 1) / tile_rows {
+            for tile_col in col / tile_cols..=(col + n_cols - 1) / tile_cols {
+                (place[row_axis], place[column_axis]) = (tile_row, tile_col);
+                let shape: Vec<usize> = (0..place.len())
+                    .map(|axis| self.tile[axis].min(self.axes[axis] - place[axis] * self.tile[axis]))
+                    .collect();
+                let step = |axis: usize| shape[..axis].iter().product::<usize>();
+                let held: usize = plane.fixed.iter().map(|&(axis, index)| index % self.tile[axis] * step(axis)).sum();
+                let (first_row, first_col) = (tile_row * tile_rows, tile_col * tile_cols);
+                let (top, left) = (row.max(first_row), col.max(first_col));
+                let (row_step, col_step) = (step(row_axis), step(column_axis));
+                let part = Part {
+                    tile_start: held + (top - first_row) * row_step + (left - first_col) * col_step,
+                    row_step,
+                    col_step,
+                    out_start: (top - row) * n_cols + left - col,
+                    rows: (row + n_rows).min(first_row + shape[row_axis]) - top,
+                    cols: (col + n_cols).min(first_col + shape[column_axis]) - left,
+                    shape,
+                };
+                // Tiles are numbered like pixels, the first axis fastest.
+                let tile = (0..place.len())
+                    .rev()
+                    .fold(0, |number, axis| number * self.axes[axis].div_ceil(self.tile[axis]) + place[axis]);
+                visit(tile, part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        file: &[u8],
+        path: &Path,
+        tile: usize,
+        shape: &[usize],
+        scaling: Scaling,
+    ) -> Result<Arc<Vec<f32>>, FitsError> {
+        let (mut pixels, mut scratch) = self.cache.take_buffers();
+        let decoded = self.physical(file, tile, shape, scaling, &mut scratch, &mut pixels);
+        decoded.map_err(|reason| self.fault(path, tile, reason))?;
+        Ok(self.cache.insert(tile, pixels, scratch))
+    }
+
+    fn fault(&self, path: &Path, tile: usize, reason: String) -> FitsError {
+        FitsError::Tile { path: path.into(), hdu: self.hdu, tile, algorithm: self.algorithm_name.clone(), reason }
+    }
+
+    /// The physical pixels of a tile, NaN = blank, appended to `pixels`.
+    fn physical(
+        &self,
+        file: &[u8],
+        tile: usize,
+        shape: &[usize],
+        scaling: Scaling,
+        scratch: &mut Scratch,
+        pixels: &mut Vec<f32>,
+    ) -> Result<(), String> {
+        let n_pixels = shape.iter().product();
+        let decoded = self.unpack(file, tile, shape, n_pixels, scratch)?;
+        let blank = self.blank.of(&self.table, file, tile);
+        let is_real = matches!(decoded, Decoded::Bytes(Storage::F32 | Storage::F64));
+        if let Some(quantization) = self.quantization.filter(|_| !is_real) {
+            match decoded {
+                Decoded::Whole => {}
+                Decoded::Wide => {
+                    scratch.whole.clear();
+                    scratch.whole.extend(scratch.wide.iter().map(|&value| value as i32));
+                }
+                Decoded::Bytes(storage) => {
+                    let (whole, wide) = (&mut scratch.whole, &mut scratch.wide);
+                    wide.clear();
+                    append_whole_numbers(&scratch.bytes, storage, wide);
+                    whole.clear();
+                    whole.extend(wide.iter().map(|&value| value as i32));
+                }
+            }
+            let number = |parameter: PerTile, name: &str| {
+                parameter.of(&self.table, file, tile).ok_or_else(|| format!("it has no {name}"))
+            };
+            let (scale, zero) = (number(quantization.scale, "ZSCALE")?, number(quantization.zero, "ZZERO")?);
+            let steps = Steps { scale, zero, blank: blank.map(|blank| blank as i32) };
+            dequantize(&scratch.whole, steps, quantization.dither, tile, pixels);
+            if !scaling.is_identity() {
+                let scale = |pixel: &mut f32| *pixel = (scaling.zero + scaling.scale * f64::from(*pixel)) as f32;
+                pixels.iter_mut().for_each(scale);
+            }
+            return Ok(());
+        }
+        let scaling = Scaling { blank: scaling.blank.or(blank.map(|blank| blank as i64)), ..scaling };
+        match decoded {
+            Decoded::Whole => pixels.extend(scratch.whole.iter().map(|&value| scaling.physical(i64::from(value)))),
+            Decoded::Wide => pixels.extend(scratch.wide.iter().map(|&value| scaling.physical(value))),
+            Decoded::Bytes(storage) => {
+                pixels.resize(n_pixels, 0.0);
+                read_pixels(&scratch.bytes, storage, scaling, pixels);
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes the compression of a tile.
+    fn unpack(
+        &self,
+        file: &[u8],
+        tile: usize,
+        shape: &[usize],
+        n_pixels: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Decoded, String> {
+        let bytes_of = |column: Option<Column>| match column {
+            Some(column) => self.table.heap(file, tile, column),
+            None => Ok(None),
+        };
+        if let Some(stream) = bytes_of(self.compressed)? {
+            let algorithm = self.algorithm;
+            check_size(algorithm, stream.len(), n_pixels)?;
+            return self.unpack_by(algorithm, stream, shape, n_pixels, scratch);
+        }
+        // Tiles that did not bear quantisation are kept as they were, zipped or not.
+        if let Some(stream) = bytes_of(self.gzipped)? {
+            check_size(Algorithm::Gzip1, stream.len(), n_pixels)?;
+            return self.unzip(stream, false, false, n_pixels, scratch);
+        }
+        match bytes_of(self.uncompressed)? {
+            Some(stream) => self.take_bytes(stream, n_pixels, scratch),
+            None => Err("it has no data in any column".to_owned()),
+        }
+    }
+
+    fn unpack_by(
+        &self,
+        algorithm: Algorithm,
+        stream: &[u8],
+        shape: &[usize],
+        n_pixels: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Decoded, String> {
+        match algorithm {
+            Algorithm::Rice { width, block } => {
+                scratch.whole.resize(n_pixels, 0);
+                rice::decode(stream, width, block, &mut scratch.whole)?;
+                Ok(Decoded::Whole)
+            }
+            Algorithm::Plio => {
+                scratch.whole.resize(n_pixels, 0);
+                plio::decode(stream, &mut scratch.whole)?;
+                Ok(Decoded::Whole)
+            }
+            Algorithm::Hcompress { smooth } => {
+                scratch.wide.resize(n_pixels, 0);
+                hcompress::decode(
+                    stream,
+                    smooth,
+                    shape.iter().copied().find(|&length| length > 1).unwrap_or(1),
+                    &mut scratch.wide,
+                )?;
+                Ok(Decoded::Wide)
+            }
+            Algorithm::Gzip1 | Algorithm::Gzip2 => {
+                self.unzip(stream, algorithm == Algorithm::Gzip2, self.quantization.is_some(), n_pixels, scratch)
+            }
+            Algorithm::None => self.take_bytes(stream, n_pixels, scratch),
+        }
+    }
+
+    fn unzip(
+        &self,
+        stream: &[u8],
+        shuffled: bool,
+        quantized: bool,
+        n_pixels: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Decoded, String> {
+        let is_real = matches!(self.storage, Storage::F32 | Storage::F64) && !quantized;
+        let own = [self.storage.bytes()];
+        // Whole numbers may have been zipped wider or narrower than BITPIX says; how wide shows in how many bytes there are.
+        let widths: &[usize] = match (is_real, quantized) {
+            (true, _) => &own,
+            (false, true) => &[4],
+            (false, false) => &[8, 4, 2, 1],
+        };
+        let width = gzip::inflate(stream, shuffled, n_pixels, widths, &mut scratch.shuffled, &mut scratch.bytes)?;
+        Ok(Decoded::Bytes(match (is_real, width) {
+            (true, _) => self.storage,
+            (false, 8) => Storage::I64,
+            (false, 4) => Storage::I32,
+            (false, 2) => Storage::I16,
+            (false, _) => Storage::U8,
+        }))
+    }
+
+    fn take_bytes(&self, stream: &[u8], n_pixels: usize, scratch: &mut Scratch) -> Result<Decoded, String> {
+        let expected = n_pixels.saturating_mul(self.storage.bytes());
+        if stream.len() != expected {
+            return Err(format!("{} bytes of pixels, expected {expected}", stream.len()));
+        }
+        scratch.bytes.clear();
+        scratch.bytes.extend_from_slice(stream);
+        Ok(Decoded::Bytes(self.storage))
+    }
+}
+
+/// The part of a tile that lies in a window; steps and starts in pixels.
+struct Part {
+    /// Pixels of the tile along each axis.
+    shape: Vec<usize>,
+    tile_start: usize,
+    row_step: usize,
+    col_step: usize,
+    out_start: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl Part {
+    fn copy<T: Copy>(&self, tile: &[T], out: &mut [T], out_cols: usize) {
+        for row in 0..self.rows {
+            let from = &tile[self.tile_start + row * self.row_step..];
+            let to = &mut out[self.out_start + row * out_cols..][..self.cols];
+            if self.col_step == 1 {
+                to.copy_from_slice(&from[..self.cols]);
+            } else {
+                to.iter_mut().zip(from.iter().step_by(self.col_step)).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// Whether a stream of that length can hold the pixels of a tile, before memory is reserved for them.
+fn check_size(algorithm: Algorithm, stream_bytes: usize, n_pixels: usize) -> Result<(), String> {
+    let most = match algorithm {
+        Algorithm::Rice { width, block } => {
+            let fewest = rice::fewest_bytes(n_pixels, width, block);
+            return if fewest <= stream_bytes {
+                Ok(())
+            } else {
+                Err(format!("{stream_bytes} bytes for {n_pixels} pixels, expected at least {fewest}"))
+            };
+        }
+        // Deflate packs 1032 bytes into one; a pixel has at least one byte.
+        Algorithm::Gzip1 | Algorithm::Gzip2 => stream_bytes.saturating_mul(1032),
+        // One word stands for up to 4095 pixels.
+        Algorithm::Plio => stream_bytes.div_ceil(2).saturating_mul(4095),
+        Algorithm::Hcompress { .. } => MOST_PIXELS_OF_A_TILE.max(stream_bytes.saturating_mul(1024)),
+        Algorithm::None => stream_bytes,
+    };
+    if n_pixels > most {
+        return Err(format!("{stream_bytes} bytes for {n_pixels} pixels, expected at most {most} pixels"));
+    }
+    Ok(())
+}
+
+impl Algorithm {
+    /// ZCMPTYPE and the parameters ZNAMEn, ZVALn.
+    fn read(header: &Header) -> Result<Self, (String, &'static str)> {
+        let parameter = |name: &str| {
+            let named = |number: &usize| header.text(&format!("ZNAME{number}")) == Some(name);
+            (1..=99).find(named).map(|number| format!("ZVAL{number}"))
+        };
+        let whole = |name: &str, default: i64, expected: &'static str| match parameter(name) {
+            Some(keyword) => header.integer(&keyword).map(|value| (value, keyword.clone())).ok_or((keyword, expected)),
+            None => Ok((default, name.to_owned())),
+        };
+        Ok(match header.text("ZCMPTYPE").unwrap_or_default() {
+            "RICE_1" | "RICE_ONE" => {
+                let (block, keyword) = whole("BLOCKSIZE", 32, "16 or 32")?;
+                let block = usize::try_from(block).ok().filter(|block| (1..=1 << 16).contains(block));
+                let block = block.ok_or((keyword, "16 or 32"))?;
+                let (bytes, keyword) = whole("BYTEPIX", 4, "1, 2 or 4")?;
+                let width = match bytes {
+                    1 => Width::One,
+                    2 => Width::Two,
+                    4 => Width::Four,
+                    _ => return Err((keyword, "1, 2 or 4")),
+                };
+                Self::Rice { width, block }
+            }
+            "GZIP_1" => Self::Gzip1,
+            "GZIP_2" => Self::Gzip2,
+            "HCOMPRESS_1" => Self::Hcompress { smooth: whole("SMOOTH", 0, "0 or 1")?.0 != 0 },
+            "PLIO_1" => Self::Plio,
+            "NOCOMPRESS" => Self::None,
+            _ => {
+                let known = "RICE_1, GZIP_1, GZIP_2, HCOMPRESS_1, PLIO_1 or NOCOMPRESS";
+                return Err(("ZCMPTYPE".to_owned(), known));
+            }
+        })
+    }
+}
+
+/// ZQUANTIZ and ZDITHER0.
+fn read_dither(header: &Header) -> Result<Dither, (&'static str, &'static str)> {
+    let seed = || header.integer("ZDITHER0").ok_or(("ZDITHER0", "a whole number from 1 to 10000"));
+    match header.text("ZQUANTIZ") {
+        None | Some("NO_DITHER") => Ok(Dither::None),
+        Some("SUBTRACTIVE_DITHER_1") => Ok(Dither::Subtractive { seed: seed()? }),
+        Some("SUBTRACTIVE_DITHER_2") => Ok(Dither::SubtractiveKeepingZeros { seed: seed()? }),
+        Some(_) => Err(("ZQUANTIZ", "NONE, NO_DITHER, SUBTRACTIVE_DITHER_1 or SUBTRACTIVE_DITHER_2")),
+    }
+}
