@@ -424,6 +424,130 @@ pub enum Error {
         /// What it said.
         source: parquet::errors::ParquetError,
     },
+    /// A table file whose contents are not what its format asks for.
+    #[error("{}, {place}: {found}, expected {expected}", path.display())]
+    TableContent {
+        /// The table file.
+        path: PathBuf,
+        /// Line, row, column, keyword or element.
+        place: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// Nothing in the file's first bytes or its extension says which table format it has.
+    #[error("{}: {found}, expected a table in CSV or blank-separated text, VOTable, FITS or Parquet (.csv, .tsv, .txt, .dat, .srl, .vot, .xml, .fits, .parquet)", path.display())]
+    TableKind {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// A table without the column that was asked for.
+    #[error("{}: no column `{column}`, expected one of {columns:?}", path.display())]
+    NoColumn {
+        /// The table file.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// Its columns.
+        columns: Vec<String>,
+    },
+    /// A column that holds another kind of value than the one needed.
+    #[error("{}: column `{column}` holds {found}, expected {expected}", path.display())]
+    ColumnKind {
+        /// The table file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        found: String,
+        /// What is needed.
+        expected: String,
+    },
+    /// The columns of a table differ in length, or share a name.
+    #[error("table column `{column}`: {found}, expected {expected}")]
+    TableColumns {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A setting of how a catalogue is read that its table cannot satisfy.
+    #[error("{}: {key}: {found}, expected {expected}", path.display())]
+    CatalogueSetting {
+        /// The table file.
+        path: PathBuf,
+        /// Key of [`crate::CatalogueColumns`].
+        key: String,
+        /// What was found.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A source that cannot be: a position out of range, a number missing, a name used twice.
+    #[error("{}, row {row}, column `{column}`: {found}, expected {expected}", path.display())]
+    CatalogueRow {
+        /// The table file.
+        path: PathBuf,
+        /// Row, from 1, header lines not counted.
+        row: usize,
+        /// The column.
+        column: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// Not JSON, or JSON of another form.
+    #[error("{}, line {line}, column {column}: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What the JSON reader said.
+        reason: String,
+    },
+    /// An entry of a data list that makes no sense.
+    #[error("{}, {entry}: {key} is {found}, expected {expected}", path.display())]
+    ListEntry {
+        /// The list.
+        path: PathBuf,
+        /// Which entry: its number, name or id.
+        entry: String,
+        /// The key at fault.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A class dictionary that cannot be used.
+    #[error("class dictionary: {found}, expected {expected}")]
+    ClassDictionary {
+        /// What was found.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A mask of another size than its image, or a run-length code that does not fill it.
+    #[error("mask of {rows} rows x {cols} columns: {found}, expected {expected}")]
+    Mask {
+        /// Rows of the image.
+        rows: usize,
+        /// Columns of the image.
+        cols: usize,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// The picture could not be read or written.
     #[error("{}: not an 8-bit PNG that can be read or written", path.display())]
     Png {

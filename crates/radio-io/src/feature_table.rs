@@ -240,7 +240,7 @@ pub(crate) fn read_column<T: DataType>(group: &dyn RowGroupReader, column: usize
 const MOST_GROUP_ROWS: usize = 1 << 24;
 
 /// The library panics on the negative offsets and lengths that damaged files have.
-fn check_chunk(chunk: &ColumnChunkMetaData, column: usize) -> Result<(), ParquetError> {
+pub(crate) fn check_chunk(chunk: &ColumnChunkMetaData, column: usize) -> Result<(), ParquetError> {
     let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
     let numbers = [start, chunk.data_page_offset(), chunk.compressed_size(), chunk.num_values()];
     let sound = numbers.iter().all(|&number| number >= 0) && start.checked_add(chunk.compressed_size()).is_some();

@@ -313,7 +313,7 @@ pub(crate) fn declared_bytes(header: &[u8], hdu: usize, path: &Path) -> Result<O
     Ok(Some(Hdu::read(header, 0, hdu, path)?.data_bytes))
 }
 
-fn describe_start(bytes: &[u8]) -> String {
+pub(crate) fn describe_start(bytes: &[u8]) -> String {
     match bytes {
         [] => "nothing (the file is empty)".to_owned(),
         _ => format!("`{}`", String::from_utf8_lossy(&bytes[..bytes.len().min(9)]).escape_debug()),
@@ -321,7 +321,7 @@ fn describe_start(bytes: &[u8]) -> String {
 }
 
 /// The header that begins at `start`, and the byte where its data begin.
-fn read_header(bytes: &[u8], start: usize, hdu: usize, path: &Path) -> Result<(Header, usize), FitsError> {
+pub(crate) fn read_header(bytes: &[u8], start: usize, hdu: usize, path: &Path) -> Result<(Header, usize), FitsError> {
     let lines = bytes[start..].as_chunks::<CARD_BYTES>().0;
     let Some(n_cards) = lines.iter().position(|line| line.starts_with(b"END     ") || line[..] == *END_ALONE) else {
         return Err(FitsError::BadHeader {
@@ -344,14 +344,14 @@ const END_ALONE: &[u8; CARD_BYTES] = &{
 };
 
 /// The structural keywords of one header.
-struct Unit<'a> {
-    header: &'a Header,
-    hdu: usize,
-    path: &'a Path,
+pub(crate) struct Unit<'a> {
+    pub header: &'a Header,
+    pub hdu: usize,
+    pub path: &'a Path,
 }
 
 impl Unit<'_> {
-    fn bad(&self, keyword: &str, expected: &str) -> FitsError {
+    pub fn bad(&self, keyword: &str, expected: &str) -> FitsError {
         FitsError::BadHeader {
             path: self.path.into(),
             hdu: self.hdu,
@@ -361,12 +361,12 @@ impl Unit<'_> {
         }
     }
 
-    fn storage(&self) -> Result<Storage, FitsError> {
+    pub fn storage(&self) -> Result<Storage, FitsError> {
         let bitpix = self.header.integer("BITPIX").and_then(Storage::from_bitpix);
         bitpix.ok_or_else(|| self.bad("BITPIX", "8, 16, 32, 64, -32 or -64"))
     }
 
-    fn axes(&self) -> Result<Vec<u64>, FitsError> {
+    pub fn axes(&self) -> Result<Vec<u64>, FitsError> {
         let naxis = self.header.integer("NAXIS").filter(|naxis| (0..=999).contains(naxis));
         let naxis = naxis.ok_or_else(|| self.bad("NAXIS", "a whole number from 0 to 999"))?;
         let length = |axis: i64| {
@@ -377,12 +377,12 @@ impl Unit<'_> {
         (1..=naxis).map(length).collect()
     }
 
-    fn too_large(&self, storage: Storage, axes: &[u64]) -> FitsError {
+    pub fn too_large(&self, storage: Storage, axes: &[u64]) -> FitsError {
         FitsError::TooLarge { path: self.path.into(), hdu: self.hdu, axes: axes.to_vec(), bitpix: storage.bitpix() }
     }
 
     /// |BITPIX| / 8 · GCOUNT · (PCOUNT + Π NAXISn): FITS standard 4.0, eq. 2. The first two are 1 and 0 in a primary image.
-    fn data_bytes(&self, storage: Storage, axes: &[u64]) -> Result<u64, FitsError> {
+    pub fn data_bytes(&self, storage: Storage, axes: &[u64]) -> Result<u64, FitsError> {
         if axes.is_empty() {
             return Ok(0);
         }

@@ -26,9 +26,11 @@
 
 pub mod beam;
 pub mod card;
+pub mod catalogue;
 pub mod celestial;
 mod compressed;
 pub mod cutout;
+pub mod data_list;
 pub mod data_set;
 pub mod error;
 pub mod feature_table;
@@ -48,10 +50,12 @@ mod parquet_file;
 mod pixels;
 mod projection;
 pub mod survey;
+pub mod table;
 pub mod wcs;
 
 pub use beam::Beam;
 pub use card::{Card, CardValue};
+pub use catalogue::{Catalogue, CatalogueColumns, Source};
 pub use celestial::separation_arcsec;
 pub use compressed::DEFAULT_TILE_CACHE_BYTES;
 pub use cutout::{Cutout, write_cutout};
@@ -69,4 +73,5 @@ pub use image_writer::{FitsPixel, ImageWriter, write_image};
 pub use mosaic::{Mosaic, PixelSource, Windows};
 pub use noise::robust_rms;
 pub use survey::{FrameSettings, MosaicEntry, Survey};
+pub use table::{Arrays, Column, ColumnData, Table, TableChoice};
 pub use wcs::{Frame, Wcs};
