@@ -548,6 +548,35 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
+    /// Text that is no angle, or no name made of one.
+    #[error("`{found}` is no angle, expected {expected}")]
+    BadAngle {
+        /// The text.
+        found: String,
+        /// What is read.
+        expected: &'static str,
+    },
+    /// A region file that is not what its format asks for.
+    #[error("{}, line {line}: {found}, expected {expected}", path.display())]
+    Region {
+        /// The region file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// A sky coverage (MOC) that cannot be made, read or written.
+    #[cfg(feature = "moc")]
+    #[error("{}: {reason}", path.display())]
+    Coverage {
+        /// The file, or the mosaic.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The picture could not be read or written.
     #[error("{}: not an 8-bit PNG that can be read or written", path.display())]
     Png {

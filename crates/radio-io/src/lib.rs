@@ -56,7 +56,11 @@ pub mod wcs;
 pub use beam::Beam;
 pub use card::{Card, CardValue};
 pub use catalogue::{Catalogue, CatalogueColumns, Source};
-pub use celestial::separation_arcsec;
+pub use celestial::{
+    frame::{Position, SkyFrame},
+    neighbours::{SkyTree, groups_within, nearest, pairs_within},
+    separation_arcsec,
+};
 pub use compressed::DEFAULT_TILE_CACHE_BYTES;
 pub use cutout::{Cutout, write_cutout};
 pub use data_set::{LeftOut, Manifest, MosaicPool};
@@ -74,4 +78,4 @@ pub use mosaic::{Mosaic, PixelSource, Windows};
 pub use noise::robust_rms;
 pub use survey::{FrameSettings, MosaicEntry, Survey};
 pub use table::{Arrays, Column, ColumnData, Table, TableChoice};
-pub use wcs::{Frame, Wcs};
+pub use wcs::Wcs;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use radio_io::{Card, CardValue, Frame, Header, Wcs};
+use radio_io::{Card, CardValue, Header, Position, SkyFrame, Wcs};
 use serde_json::Value;
 
 /// The header of a case as it would stand in a file.
@@ -67,22 +67,34 @@ fn golden_wcs_agrees_with_astropy() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Right ascension and declination in ICRS: exact from ICRS and Galactic headers, within 0.03" where FK5 stands for ICRS.
+/// ICRS and Galactic positions, from one and from many at once.
 fn check_equatorial(name: &str, case: &Value, wcs: &Wcs, pixels: &[Option<(f64, f64)>]) -> Result<(), Box<dyn Error>> {
     if !name.starts_with("synthetic") {
         return Ok(());
     }
-    let icrs = pairs(&case["icrs_degrees"]);
-    assert_eq!(icrs.len(), 20, "{name}");
-    let is_fk5 = case["header"]["RADESYS"] == "FK5";
-    assert_eq!(wcs.frame() == Frame::Galactic, name.contains("galactic"), "{name}");
-    let tolerance = if is_fk5 { 0.03 / 3600.0 } else { 1e-9 };
-    for (pixel, want) in pixels.iter().zip(icrs) {
-        let ((x, y), Some(want)) = (pixel.ok_or("a pixel is a number")?, want) else { continue };
+    let (icrs, galactic) = (pairs(&case["icrs_degrees"]), pairs(&case["galactic_degrees"]));
+    assert_eq!((icrs.len(), galactic.len()), (20, 20), "{name}");
+    assert_eq!(wcs.frame() == SkyFrame::Galactic, name.contains("galactic"), "{name}");
+    assert_eq!(wcs.frame() == SkyFrame::FK5_J2000, case["header"]["RADESYS"] == "FK5", "{name}");
+    for ((pixel, want), want_galactic) in pixels.iter().zip(icrs).zip(galactic) {
+        let ((x, y), Some(want), Some(want_galactic)) = (pixel.ok_or("a pixel is a number")?, want, want_galactic)
+        else {
+            continue;
+        };
         let got = wcs.sky(y, x).ok_or("no sky")?;
-        assert!(apart(got, want) < tolerance, "{name} at {x}, {y}: {got:?}, astropy {want:?}");
-        let (row, col) = wcs.pixel(got.0, got.1).ok_or("not on the map")?;
-        assert!((row - y).abs() < 1e-7 && (col - x).abs() < 1e-7, "{name}: {row} {col} for {y} {x}");
+        assert!(apart(got, want) < 1e-9, "{name} at {x}, {y}: {got:?}, astropy {want:?}");
+        let got = wcs.galactic(y, x).ok_or("no sky")?;
+        assert!(apart(got, want_galactic) < 1e-9, "{name} at {x}, {y}: {got:?}, astropy {want_galactic:?} (Galactic)");
+        assert_eq!(wcs.positions(SkyFrame::Galactic, &[(y, x)])[0], Some(got));
+        let back = [
+            wcs.pixel(want.0, want.1),
+            wcs.pixel_of(Position::galactic(want_galactic.0, want_galactic.1)),
+            wcs.pixels(SkyFrame::Galactic, &[want_galactic])[0],
+        ];
+        for place in back {
+            let (row, col) = place.ok_or("not on the map")?;
+            assert!((row - y).abs() < 1e-7 && (col - x).abs() < 1e-7, "{name}: {row} {col} for {y} {x}");
+        }
     }
     Ok(())
 }
