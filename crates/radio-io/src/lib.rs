@@ -22,7 +22,8 @@
 //!
 //! Reading order: [`mosaic::Mosaic`], which reads windows of a FITS file; [`frame_grid`](mod@frame_grid) and [`frame_set::FrameSet`], which
 //! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
-//! tells where a pixel lies on the sky.
+//! tells where a pixel lies on the sky, [`celestial`] joins frames, matches positions and measures areas, [`regions`] reads and writes DS9 and
+//! CASA regions.
 
 pub mod beam;
 pub mod card;
@@ -49,6 +50,7 @@ pub mod noise;
 mod parquet_file;
 mod pixels;
 mod projection;
+pub mod regions;
 pub mod survey;
 pub mod table;
 pub mod wcs;
@@ -76,6 +78,7 @@ pub use image_choice::{HduChoice, ImageChoice, PlaneChoice, PlanePosition};
 pub use image_writer::{FitsPixel, ImageWriter, write_image};
 pub use mosaic::{Mosaic, PixelSource, Windows};
 pub use noise::robust_rms;
+pub use regions::{PixelRegion, Region, RegionFrame, Shape};
 pub use survey::{FrameSettings, MosaicEntry, Survey};
 pub use table::{Arrays, Column, ColumnData, Table, TableChoice};
 pub use wcs::Wcs;

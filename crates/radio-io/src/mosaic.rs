@@ -164,7 +164,7 @@ impl Mosaic {
     /// The relation between pixels and sky; `None` if the header describes no sky at all.
     ///
     /// # Errors
-    /// [`FitsError::Wcs`] if it describes one that we cannot compute, such as 1950 coordinates.
+    /// [`FitsError::Wcs`] if it describes one that we cannot compute, such as ecliptic axes.
     pub fn wcs(&self) -> Result<Option<Wcs>, FitsError> {
         Wcs::from_header(&self.unit.header, self.image_axes(), &self.path)
     }
