@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    celestial::{direction, icrs_from_galactic, lon_lat},
+    celestial::frame::SkyFrame,
     error::Error,
     table::{Column, ColumnData, Table},
 };
@@ -214,7 +214,7 @@ impl Reader<'_> {
                 let turned = longitude.rem_euclid(360.0);
                 (if turned >= 360.0 { 0.0 } else { turned }, latitude)
             } else {
-                lon_lat(icrs_from_galactic(direction(longitude, latitude)))
+                SkyFrame::Galactic.to_icrs((longitude, latitude))
             });
         }
         Ok(positions)
