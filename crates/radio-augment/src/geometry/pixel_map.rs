@@ -134,6 +134,17 @@ mod tests {
         }
     }
 
+    /// The edges of the window become the edges of the frame: half a pixel is not lost.
+    #[test]
+    fn an_enlarged_window_fills_the_frame() {
+        let map = PixelMap::enlarged_window(2, 1, 8, 9, (16, 27));
+        let hull = map.hull(&PixelBox { top: 2.0, left: 1.0, bottom: 10.0, right: 10.0 });
+        let off = hull.top.abs() + hull.left.abs() + (hull.bottom - 16.0).abs() + (hull.right - 27.0).abs();
+        assert!(off < 1e-9, "{hull:?}");
+        let (row, col) = map.source(0.0, 0.0);
+        assert!((row - 1.75).abs() < 1e-12 && (col - 2.0 / 3.0).abs() < 1e-12, "({row}, {col})");
+    }
+
     /// Clockwise, as a quarter turn: the pixel right of the middle goes below it.
     #[test]
     fn a_rotation_by_90_degrees_is_a_quarter_turn() {
