@@ -77,8 +77,8 @@ fn the_counter_counts() {
 fn a_warmed_up_view_allocates_nothing() {
     for (blank, blanks) in [(false, BlankRule::Nan), (true, BlankRule::Nan), (true, BlankRule::ZeroIsBlank)] {
         for order in [StageOrder::PaperCode, StageOrder::Paper] {
-            let recipe = Recipe { order, blanks, ..Recipe::paper(112) };
-            let cutout = cutout(128, blank);
+            let recipe = Recipe { order, blanks, ..Recipe::paper(64) };
+            let cutout = cutout(72, blank);
             let augmenter = Augmenter::hulk();
             let n = allocations(|i| {
                 let limits = recipe.limits(cutout.view()).unwrap();
@@ -95,15 +95,15 @@ fn a_warmed_up_view_allocates_nothing() {
 
 #[test]
 fn no_chain_and_no_list_allocates_either() {
-    let cutout = cutout(96, true);
+    let cutout = cutout(60, true);
     let mut placement = Placement::unmoved(96, 96);
     for (which, (name, augmenter)) in Augmenter::presets().into_iter().enumerate() {
         let lists = [
-            Preprocessing::paper(64),
-            Preprocessing::mask_rcnn_tf2(64),
+            Preprocessing::paper(40),
+            Preprocessing::mask_rcnn_tf2(40),
             Preprocessing::mask_rcnn_tf1(),
-            Preprocessing::released_model(64),
-            Preprocessing::chan3(64),
+            Preprocessing::released_model(40),
+            Preprocessing::chan3(40),
         ];
         for list in lists.iter().take(if which == 0 { lists.len() } else { 1 }) {
             // A draw that leaves a channel flat is no view, and its memory is freed.
@@ -116,6 +116,6 @@ fn no_chain_and_no_list_allocates_either() {
         }
     }
     let sources = Transform::RemoveSources { settings: SourceRemoval::upstream(), seed: 1 };
-    let list = Preprocessing { steps: vec![sources, Transform::Median { side: 3 }], ..Preprocessing::paper(64) };
+    let list = Preprocessing { steps: vec![sources, Transform::Median { side: 3 }], ..Preprocessing::paper(40) };
     assert_eq!(allocations(|_| recycle(list.channels(cutout.view()).unwrap())), 0);
 }
