@@ -239,7 +239,15 @@ impl SimConfig {
                 seam_line_share: 0.0,
                 ..base.coverage
             },
-            population: PopulationConfig { resolved_arcsec: 5.4, agn_single_largest_arcsec: 20.0, ..base.population },
+            population: PopulationConfig {
+                resolved_arcsec: 5.4,
+                agn_single_largest_arcsec: 20.0,
+                // More doubles of 15 to 150 arcsec than giants: the sizes of the classes that are counted.
+                agn_tail_share: 0.12,
+                agn_tail_mjy: 1.5,
+                agn_tail_arcsec: [15.0, 150.0],
+                ..base.population
+            },
             peculiar: PeculiarConfig { per_deg2: 0.3, twin_least_arcsec: 18.7, ..base.peculiar },
             artefacts: ArtefactConfig {
                 scale: 0.65,
