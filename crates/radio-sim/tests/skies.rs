@@ -7,15 +7,15 @@ use radio_sim::galactic::latitude_factor;
 use radio_sim::map_figures::{MapFigures, map_figures};
 use radio_sim::shapes::Kind;
 use radio_sim::truth::{ArtefactBoxes, DetectionClass, TrueObject, true_objects};
-use radio_sim::{SimConfig, Sky, SkyName, Tier, render_window};
+use radio_sim::{SimConfig, SimError, Sky, SkyName, Tier, render_window};
 
-fn measured(name: SkyName, seed: u64) -> (Sky, Vec<TrueObject>, MapFigures) {
-    let sky = Sky::new(&SimConfig::preset(name, Tier::Tiny, seed)).unwrap();
+fn measured(name: SkyName, seed: u64) -> Result<(Sky, Vec<TrueObject>, MapFigures), SimError> {
+    let sky = Sky::new(&SimConfig::preset(name, Tier::Tiny, seed))?;
     let boxes = ArtefactBoxes::new(&sky);
     let objects = true_objects(&sky, &boxes);
-    let figures = map_figures(&sky, &boxes, &sky).unwrap();
+    let figures = map_figures(&sky, &boxes, &sky)?;
     println!("{} seed {seed}: {figures:?}", sky.config.name);
-    (sky, objects, figures)
+    Ok((sky, objects, figures))
 }
 
 /// Published counts: 1,055 sources above 100 uJy at 1284 MHz, 89 above 1 mJy at 1400 MHz, per square degree; confusion 5 and
@@ -37,7 +37,7 @@ fn counts_and_confusion_are_those_of_the_surveys() {
 fn the_galactic_map_has_the_figures_of_the_survey() {
     let (mut extended, mut area, mut galactic) = (0.0, 0.0, 0.0);
     for seed in 1..4 {
-        let (sky, objects, figures) = measured(SkyName::Smgps, seed);
+        let (sky, objects, figures) = measured(SkyName::Smgps, seed).unwrap();
         assert!((10e-6..25e-6).contains(&figures.rms) && figures.median.abs() < 8e-6);
         assert!((figures.box_rms_over_truth - 1.0).abs() < 0.25, "{}", figures.box_rms_over_truth);
         // 1,400 sources lie above 5 times the noise with confusion.
@@ -64,7 +64,7 @@ fn the_galactic_map_has_the_figures_of_the_survey() {
 fn the_first_map_has_the_figures_of_the_survey() {
     let (mut islands, mut rms) = (0.0, 0.0);
     for seed in 1..4 {
-        let (_, _, figures) = measured(SkyName::First, seed);
+        let (_, _, figures) = measured(SkyName::First, seed).unwrap();
         assert!((120e-6..165e-6).contains(&figures.rms) && figures.median.abs() < 20e-6);
         assert!((figures.box_rms_over_truth - 1.0).abs() < 0.08);
         assert!(figures.below_minus_5_sigma < 2e-5);
