@@ -106,7 +106,7 @@ impl Wcs {
     /// Right ascension and declination (degrees, ICRS) of a pixel position; `None` where the map shows no sky. The centre
     /// of the first pixel is (0, 0).
     pub fn sky(&self, row: f64, col: f64) -> Option<(f64, f64)> {
-        self.own_direction(row, col).map(|own| lon_lat(self.axes.to_icrs(own)))
+        self.own_direction(row, col).map(|own| lon_lat(self.axes.icrs(own)))
     }
 
     /// Galactic longitude and latitude (degrees) of a pixel position.
@@ -131,13 +131,13 @@ impl Wcs {
             return pixels.iter().map(|&(row, col)| self.native(row, col)).collect();
         }
         let axes = Axes::of(frame);
-        let there = |own: Direction| lon_lat(axes.from_icrs(self.axes.to_icrs(own)));
+        let there = |own: Direction| lon_lat(axes.own(self.axes.icrs(own)));
         pixels.iter().map(|&(row, col)| self.own_direction(row, col).map(there)).collect()
     }
 
     /// Pixel position (`row`, `col`) of a right ascension and declination (degrees, ICRS); `None` if the map does not show it.
     pub fn pixel(&self, ra_deg: f64, dec_deg: f64) -> Option<(f64, f64)> {
-        self.pixel_of_own(self.axes.from_icrs(direction(ra_deg, dec_deg)))
+        self.pixel_of_own(self.axes.own(direction(ra_deg, dec_deg)))
     }
 
     /// Pixel position (`row`, `col`) of a longitude and latitude (degrees) in the header's own [`Wcs::frame`].
@@ -157,7 +157,7 @@ impl Wcs {
             return positions.iter().map(|&(lon, lat)| self.pixel_of_native(lon, lat)).collect();
         }
         let axes = Axes::of(frame);
-        let own = |lon, lat| self.axes.from_icrs(axes.to_icrs(direction(lon, lat)));
+        let own = |lon, lat| self.axes.own(axes.icrs(direction(lon, lat)));
         positions.iter().map(|&(lon, lat)| self.pixel_of_own(own(lon, lat))).collect()
     }
 

@@ -1,5 +1,7 @@
 //! Region files of both kinds: what is read, what becomes of it on a map, round trips, bad and hostile text.
 
+#![allow(clippy::expect_used)] // a test may stop at the first surprise
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -1,9 +1,12 @@
 //! Headers as they come: old frames, old spellings of the scale, other units, alternates. Expected positions of pixels (x, y) = (3, 5) and
 //! (110, 70.5), counted from 0, were made with astropy 8.0.2 (`WCS(header)`, `wcs_pix2world`, `SkyCoord(...).icrs`).
 
+#![allow(clippy::expect_used)] // a test may stop at the first surprise
+
 use std::path::Path;
 
-use radio_io::{Card, CardValue, Header, SkyFrame, Wcs, separation_arcsec, wcs};
+use proptest::prelude::*;
+use radio_io::{Card, CardValue, Header, Mosaic, SkyFrame, Wcs, separation_arcsec, wcs};
 
 type Pair = (f64, f64);
 
@@ -220,5 +223,77 @@ fn sanity_tells_what_is_odd() {
     ] {
         let text = about(changes, 80, 120);
         assert!(text.contains(words), "`{text}` lacks `{words}`");
+    }
+}
+
+/// The traps of the real maps: a parent's reference pixel, 1950 coordinates, no sky, a mirrored map, a map that hangs over its projection.
+#[test]
+#[ignore = "needs RADIO_SSL_DATA"]
+fn real_data_headers_are_found_odd_where_they_are() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = Path::new(&std::env::var("RADIO_SSL_DATA")?).join("mosaics");
+    for (file, frame, words) in [
+        ("atca-scorpio/ScorpioS17Field.fits", Some(SkyFrame::FK5_J2000), "(row 3846.0, column 3427.0) lies outside"),
+        ("wsrt/3C236_original.fits", Some(SkyFrame::FK4_B1950), ""),
+        ("synthetic/synthetic_test.fits", Some(SkyFrame::Icrs), "mirrored"),
+        ("samples/galaxy0001.fits", None, "'Jy/beam'"),
+        ("parkes/1904-66_SIN.fits", Some(SkyFrame::FK5_J2000), "lies outside"),
+    ] {
+        let path = folder.join(file);
+        let mosaic = Mosaic::open(&path)?;
+        let found = mosaic.wcs()?;
+        assert_eq!(found.map(|wcs| wcs.frame()), frame, "{file}");
+        let text: String = wcs::header_findings(mosaic.header(), (0, 1), (mosaic.rows(), mosaic.cols()), &path)
+            .iter()
+            .map(|finding| format!("{finding}\n"))
+            .collect();
+        assert!(text.contains(words) && text.is_empty() == words.is_empty(), "{file}: {text}");
+    }
+    // 3C 236's core, RA 10h06m01.7s, Dec +34d54m10s (J2000): the brightest pixel of a 1950 map, to half a pixel of 9 arc seconds.
+    let mosaic = Mosaic::open(&folder.join("wsrt/3C236_original.fits"))?;
+    let pixels = mosaic.window(0, 0, mosaic.rows(), mosaic.cols())?;
+    let brightest = pixels.indexed_iter().filter(|(_, value)| value.is_finite()).max_by(|a, b| a.1.total_cmp(b.1));
+    let ((row, col), _) = brightest.ok_or("a pixel")?;
+    let sky = mosaic.wcs()?.and_then(|wcs| wcs.sky(row as f64, col as f64)).ok_or("a sky")?;
+    assert!(separation_arcsec(sky, (151.507_08, 34.902_78)) < 9.0, "{sky:?}");
+    Ok(())
+}
+
+proptest! {
+    /// Whatever the frame, projection and matrix: pixel to sky to pixel, alone and in lists.
+    #[test]
+    fn pixels_come_back(
+        code in proptest::sample::select(vec!["SIN", "TAN", "NCP", "ARC", "ZEA", "STG", "CAR", "SFL", "AIT", "CEA", "MER"]),
+        family in 0..6_usize,
+        (lon, lat) in (0.0..360.0_f64, 5.0..80.0_f64),
+        (row, col) in (-500.0..500.0_f64, -500.0..500.0_f64),
+        (angle, stretch, step) in (0.0..360.0_f64, 0.5..2.0_f64, 1e-5..5e-3_f64),
+    ) {
+        // The cylinders are only laid about the equator here.
+        let lat = if ["CAR", "SFL", "AIT", "CEA", "MER"].contains(&code) { 0.0 } else { lat };
+        let (s, c) = angle.to_radians().sin_cos();
+        let axes = [("RA--", "DEC-"), ("RA--", "DEC-"), ("RA--", "DEC-"), ("RA--", "DEC-"), ("GLON", "GLAT"), ("SLON", "SLAT")][family];
+        let system = ["ICRS", "FK5", "FK4", "FK4-NO-E", "ICRS", "ICRS"][family];
+        let wcs = wcs_of(&[
+            ("CTYPE1", format!("{}-{code}", axes.0).into()),
+            ("CTYPE2", format!("{}-{code}", axes.1).into()),
+            ("RADESYS", system.into()),
+            ("CRVAL1", lon.into()),
+            ("CRVAL2", lat.into()),
+            ("CD1_1", (-step * c).into()),
+            ("CD1_2", (step * stretch * s).into()),
+            ("CD2_1", (step * s).into()),
+            ("CD2_2", (step * stretch * c).into()),
+        ]);
+        let sky = wcs.sky(row, col).expect("within five degrees");
+        let (row2, col2) = wcs.pixel(sky.0, sky.1).expect("visible");
+        // A pixel may be 0.04 arc seconds: 1e-11 degrees of it.
+        let slack = 1e-7_f64.max(3e-12 / step);
+        prop_assert!((row - row2).abs() < slack && (col - col2).abs() < slack, "{code}: {row} {col} came back as {row2} {col2}");
+        for frame in [SkyFrame::Icrs, SkyFrame::FK4_B1950, SkyFrame::Galactic] {
+            let place = wcs.positions(frame, &[(row, col)])[0].expect("as above");
+            prop_assert!(separation_arcsec(frame.to_icrs(place), sky) < 1e-7);
+            let (row3, col3) = wcs.pixels(frame, &[place])[0].expect("visible");
+            prop_assert!((row - row3).abs() < 10.0 * slack && (col - col3).abs() < 10.0 * slack);
+        }
     }
 }

@@ -49,12 +49,12 @@ impl SkyFrame {
 
     /// ICRS position of a (longitude, latitude) in this frame, degrees.
     pub fn to_icrs(self, position: (f64, f64)) -> (f64, f64) {
-        lon_lat(Axes::of(self).to_icrs(direction(position.0, position.1)))
+        lon_lat(Axes::of(self).icrs(direction(position.0, position.1)))
     }
 
     /// (longitude, latitude) in this frame of an ICRS position, degrees.
     pub fn from_icrs(self, position: (f64, f64)) -> (f64, f64) {
-        lon_lat(Axes::of(self).from_icrs(direction(position.0, position.1)))
+        lon_lat(Axes::of(self).own(direction(position.0, position.1)))
     }
 
     /// (longitude, latitude) in `target` of positions in this frame, degrees. A position that is not finite stays so.
@@ -63,7 +63,7 @@ impl SkyFrame {
             return positions.to_vec();
         }
         let (from, to) = (Axes::of(self), Axes::of(target));
-        positions.iter().map(|&(lon, lat)| lon_lat(to.from_icrs(from.to_icrs(direction(lon, lat))))).collect()
+        positions.iter().map(|&(lon, lat)| lon_lat(to.own(from.icrs(direction(lon, lat))))).collect()
     }
 }
 
@@ -107,8 +107,8 @@ impl Position {
         if frame == self.frame {
             return self;
         }
-        let there = Axes::of(self.frame).to_icrs(direction(self.lon_deg, self.lat_deg));
-        let (lon_deg, lat_deg) = lon_lat(Axes::of(frame).from_icrs(there));
+        let there = Axes::of(self.frame).icrs(direction(self.lon_deg, self.lat_deg));
+        let (lon_deg, lat_deg) = lon_lat(Axes::of(frame).own(there));
         Self { frame, lon_deg, lat_deg }
     }
 
@@ -147,7 +147,8 @@ impl Axes {
         Self { to_icrs: transposed(from_icrs), from_icrs, e_terms }
     }
 
-    pub fn to_icrs(&self, own: Direction) -> Direction {
+    /// ICRS direction of one in these axes.
+    pub fn icrs(&self, own: Direction) -> Direction {
         let bare = match self.e_terms {
             Some(e) => unit(plus(plus(own, -1.0, e), dot(e, own), own)),
             None => own,
@@ -155,7 +156,8 @@ impl Axes {
         turned(&self.to_icrs, bare)
     }
 
-    pub fn from_icrs(&self, icrs: Direction) -> Direction {
+    /// Direction in these axes of an ICRS one.
+    pub fn own(&self, icrs: Direction) -> Direction {
         let bare = turned(&self.from_icrs, icrs);
         let Some(e) = self.e_terms else { return bare };
         let bare = unit(bare);

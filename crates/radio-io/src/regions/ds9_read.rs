@@ -171,7 +171,7 @@ fn shapes(name: &str, arguments: &[&str], measures: &Measures<'_>, text: &str) -
         "circle" if count == 3 => {
             Shape::Circle { centre: measures.position(&arguments[..2])?, radius: measures.length(arguments[2])? }
         }
-        "polygon" if count >= 6 && count % 2 == 0 => Shape::Polygon {
+        "polygon" if count >= 6 && count.is_multiple_of(2) => Shape::Polygon {
             corners: arguments.chunks_exact(2).map(|pair| measures.position(pair)).collect::<Result<_, _>>()?,
         },
         "annulus" if (4..=MOST_RINGS + 3).contains(&count) => {
