@@ -1,4 +1,4 @@
-//! Flat map to sphere and back about a reference point: SIN, slanted SIN, NCP and TAN computed here, the rest by the `wcs` crate.
+//! Flat map to sphere and back about a reference point: SIN, slanted SIN, NCP, TAN and AIT computed here, the rest by the `wcs` crate.
 //!
 //! Radio interferometers make SIN maps, east-west arrays NCP maps; the `wcs` crate takes both NCP and a slanted SIN for the
 //! plain SIN, which is wrong by minutes of arc, so those are ours. Everything is done on unit vectors: no formula here loses
@@ -32,6 +32,8 @@ enum Kind {
     Tan,
     /// Orthographic, slanted by (xi, eta) = (PV2_1, PV2_2); (0, cot CRVAL2) is NCP.
     Sin { xi: f64, eta: f64 },
+    /// Hammer-Aitoff; the crate's loses half its digits near the reference point.
+    Ait,
     /// The crate's, in native coordinates.
     Other(Arc<WCS>),
 }
@@ -40,6 +42,7 @@ impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tan => write!(f, "TAN"),
+            Self::Ait => write!(f, "AIT"),
             Self::Sin { xi, eta } => write!(f, "SIN({xi}, {eta})"),
             Self::Other(wcs) => write!(f, "{wcs:?}"),
         }
@@ -80,6 +83,7 @@ impl Projection {
         let parameter = |m: u32| pv.iter().find(|(index, _)| *index == m).map_or(0.0, |(_, value)| *value);
         let kind = match code {
             "TAN" => Kind::Tan,
+            "AIT" => Kind::Ait,
             "SIN" => Kind::Sin { xi: parameter(1), eta: parameter(2) },
             "NCP" if reference.1 == 0.0 => return Err("an NCP map has no reference point on the equator".to_owned()),
             "NCP" => Kind::Sin { xi: 0.0, eta: 1.0 / reference.1.to_radians().tan() },
@@ -103,6 +107,15 @@ impl Projection {
                 let depth = slanted_depth(x, y, xi, eta)?;
                 [eta * (1.0 - depth) - y, x - xi * (1.0 - depth), depth]
             }
+            Kind::Ait => {
+                let z_squared = 1.0 - (x / 4.0).powi(2) - (y / 2.0).powi(2);
+                if z_squared < 0.5 {
+                    return None;
+                }
+                let z = z_squared.sqrt();
+                let lon = 2.0 * (z * x / 2.0).atan2(2.0 * z_squared - 1.0);
+                direction(lon.to_degrees(), (y * z).clamp(-1.0, 1.0).asin().to_degrees())
+            }
             Kind::Other(wcs) => {
                 let there = wcs.unproj(&ImgXY::new(x_deg, y_deg))?;
                 direction(there.lon().to_degrees(), there.lat().to_degrees())
@@ -121,6 +134,12 @@ impl Projection {
             // The line of sight of a slanted map leans by (xi, eta): the far side of the sphere is hidden.
             &Kind::Sin { xi, eta } => {
                 (n + xi * l + eta * m >= 0.0).then_some((l + xi * (1.0 - n), m + eta * (1.0 - n)))?
+            }
+            Kind::Ait => {
+                let ((sin_half, cos_half), cos_lat) =
+                    ((native[1].atan2(native[0]) / 2.0).sin_cos(), native[0].hypot(native[1]));
+                let gamma = (2.0 / (1.0 + cos_lat * cos_half)).sqrt();
+                (2.0 * gamma * cos_lat * sin_half, gamma * native[2])
             }
             Kind::Other(wcs) => {
                 let (lon, lat) = lon_lat(native);
