@@ -522,7 +522,7 @@ pub enum Error {
         /// Which entry: its number, name or id.
         entry: String,
         /// The key at fault.
-        key: String,
+        key: Box<str>,
         /// Its value.
         found: String,
         /// What it should be.

@@ -1,4 +1,4 @@
-//! Radio survey data: FITS mosaics, sky coordinates, beams, cutouts, labels, feature tables, survey files.
+//! Radio survey data: FITS mosaics, sky coordinates, beams, cutouts, labels, tables, catalogues, data lists, survey files.
 //!
 //! Pixels come out as they are: physical values in the file's unit, NaN for blank, never rescaled. No model and no random
 //! number lives here. Pixels are `(row, col)` from 0, row 0 being the first stored.
@@ -23,7 +23,8 @@
 //! Reading order: [`mosaic::Mosaic`], which reads windows of a FITS file; [`frame_grid`](mod@frame_grid) and [`frame_set::FrameSet`], which
 //! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
 //! tells where a pixel lies on the sky, [`celestial`] joins frames, matches positions and measures areas, [`regions`] reads and writes DS9 and
-//! CASA regions.
+//! CASA regions. [`table::Table`] opens tables of any format, [`catalogue::Catalogue`] makes sources of them, [`data_list`] reads the lists of
+//! other tools, and [`data_set`] makes manifests of cutouts.
 
 pub mod beam;
 pub mod card;

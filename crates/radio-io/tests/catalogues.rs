@@ -1,5 +1,7 @@
 //! Catalogues from tables of many habits: names, units, notations; and the rows that must not pass.
 
+#![allow(clippy::expect_used, reason = "a test helper that fails is a test that fails")]
+
 use std::path::Path;
 
 use radio_io::{

@@ -1,5 +1,7 @@
 //! Detection lists with their rules, and COCO files.
 
+#![allow(clippy::expect_used, reason = "a test helper that fails is a test that fails")]
+
 use std::{
     error::Error as StdError,
     path::{Path, PathBuf},

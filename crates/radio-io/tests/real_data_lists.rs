@@ -103,8 +103,8 @@ fn real_data_index_lists_hold_boxes_and_repeated_names() -> Outcome {
 fn real_data_source_lists_agree_in_text_and_fits() -> Outcome {
     let text = Table::read(&data("mosaics/pybdsf/sources.srl")?)?;
     let fits = Table::read(&data("mosaics/pybdsf/sources_srl.fits")?)?;
-    assert_eq!((text.rows(), text.names().len()), (fits.rows(), 61));
-    assert_eq!(text.names()[..40], fits.names()[..40]);
+    assert_eq!((text.rows(), text.names().len()), (43, 64));
+    assert_eq!((text.names(), text.rows()), (fits.names(), fits.rows()));
     for name in ["RA", "DEC", "Total_flux", "Maj", "Isl_rms"] {
         for (a, b) in text.numbers(name)?.into_iter().zip(fits.numbers(name)?) {
             assert!((a - b).abs() <= 1e-13 * b.abs() + 1e-14, "{name}: {a} {b}");

@@ -1,5 +1,7 @@
 //! Tables survive every format, files of other libraries give their values, and damaged files give errors.
 
+#![allow(clippy::expect_used, reason = "a test helper that fails is a test that fails")]
+
 use std::{error::Error as StdError, path::Path};
 
 use proptest::prelude::*;

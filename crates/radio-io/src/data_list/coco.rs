@@ -175,7 +175,7 @@ impl CocoSet {
         Error::ListEntry {
             path: self.path.clone(),
             entry,
-            key: key.to_owned(),
+            key: key.into(),
             found: found.to_string(),
             expected: expected.to_owned(),
         }

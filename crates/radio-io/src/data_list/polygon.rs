@@ -27,7 +27,7 @@ pub(super) fn polygon_mask(rows: usize, cols: usize, corners: &[f64]) -> Result<
         ));
     }
     let far = (rows + cols) as f64;
-    if let Some(odd) = corners.iter().find(|corner| !(corner.abs() <= 2.0 * far)) {
+    if let Some(odd) = corners.iter().find(|corner| corner.is_nan() || corner.abs() > 2.0 * far) {
         return Err(wrong(rows, cols, format!("a corner at {odd}"), "corners in or near the image".to_owned()));
     }
     let fine: Vec<[i64; 2]> =

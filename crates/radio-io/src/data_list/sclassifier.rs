@@ -120,7 +120,7 @@ impl DataList {
         let wrong = |entry: String, key: &str, found: String, expected: &str| Error::ListEntry {
             path: path.into(),
             entry,
-            key: key.to_owned(),
+            key: key.into(),
             found,
             expected: expected.to_owned(),
         };
@@ -175,7 +175,7 @@ impl DataList {
         for (number, record) in self.records.iter().enumerate() {
             let wrong = |key: &str, found: String, expected: String| {
                 let entry = format!("record {number} `{}`", record.sname);
-                Err(Error::ListEntry { path: self.path.clone(), entry, key: key.to_owned(), found, expected })
+                Err(Error::ListEntry { path: self.path.clone(), entry, key: key.into(), found, expected })
             };
             let files = record.filepaths.len();
             if files == 0 {
@@ -255,7 +255,7 @@ mod tests {
         ] {
             assert!(TEXT.contains(from), "{from}");
             let refused = parse(&TEXT.replacen(from, to, 1)).expect_err(to);
-            assert!(matches!(&refused, Error::ListEntry { key: found, .. } if found == key), "{to}: {refused}");
+            assert!(matches!(&refused, Error::ListEntry { key: found, .. } if **found == *key), "{to}: {refused}");
             assert!(refused.to_string().contains(part), "{refused}");
         }
         assert!(matches!(parse("{\"data\": [}"), Err(Error::Json { line: 1, column: 11, .. })));

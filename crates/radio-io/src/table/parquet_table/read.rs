@@ -23,6 +23,8 @@ use crate::{
 
 pub(in crate::table) fn read_parquet(bytes: Vec<u8>, path: &Path) -> Result<Table, Error> {
     let refused = |source| Error::Parquet { path: path.into(), source };
+    // A few bytes can stand for any number of equal values; real files are far from this many per byte.
+    let mut cells_left = MOST_CELLS.min(bytes.len().saturating_mul(MOST_CELLS_PER_BYTE).saturating_add(LEAST_CELLS));
     let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(refused)?;
     let file = reader.metadata().file_metadata();
     let schema = file.schema_descr();
@@ -37,13 +39,20 @@ pub(in crate::table) fn read_parquet(bytes: Vec<u8>, path: &Path) -> Result<Tabl
     metadata.remove("pandas");
     let notes: BTreeMap<String, ColumnNotes> =
         metadata.remove(COLUMNS_KEY).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    check_size(&reader, schema).map_err(refused)?;
+    let rows = checked_rows(&reader, schema, cells_left).map_err(refused)?;
     let mut columns = Vec::with_capacity(schema.num_columns());
-    let mut cells_left = MOST_CELLS;
     for number in 0..schema.num_columns() {
         check_compression(&reader, number).map_err(refused)?;
         let leaf = Leaf::of(schema, number).map_err(refused)?;
-        let data = leaf.read(&reader, &mut cells_left).map_err(refused)?;
+        // parquet 60.1.0 panics on some damaged pages; nothing that a panic could leave half done is used after it.
+        let read = std::panic::AssertUnwindSafe(|| leaf.read(&reader, &mut cells_left));
+        let damaged = |_| Err(general(format!("column `{}` has a damaged page", leaf.name)));
+        let data = std::panic::catch_unwind(read).unwrap_or_else(damaged).map_err(refused)?;
+        // The levels of a damaged list can tell of fewer rows than the file.
+        if data.len() != rows {
+            let found = format!("column `{}` has {} rows, expected {rows}", leaf.name, data.len());
+            return Err(refused(general(found)));
+        }
         let mut column = Column::new(leaf.name.clone(), data);
         column.unit = leaf.time_unit();
         if let Some(notes) = notes.get(&leaf.name) {
@@ -62,17 +71,26 @@ fn general(text: String) -> ParquetError {
     ParquetError::General(text)
 }
 
-/// A few bytes can claim any number of equal rows: believe no more than a table may have.
-fn check_size(reader: &Reader, schema: &SchemaDescriptor) -> Result<(), ParquetError> {
+/// Cells that a file of any size may have, and how many more for each of its bytes.
+const LEAST_CELLS: usize = 1 << 25;
+const MOST_CELLS_PER_BYTE: usize = 256;
+
+/// The rows of all groups together, which must not be more than the table may have.
+fn checked_rows(reader: &Reader, schema: &SchemaDescriptor, most_cells: usize) -> Result<usize, ParquetError> {
     let rows =
         reader.metadata().row_groups().iter().try_fold(0_u64, |rows, group| {
             u64::try_from(group.num_rows()).ok().and_then(|more| rows.checked_add(more))
         });
     let n_columns = schema.num_columns();
     let cells = rows.and_then(|rows| rows.checked_mul(n_columns.max(1) as u64));
-    let is_sound = n_columns <= MOST_COLUMNS && cells.is_some_and(|cells| cells <= MOST_CELLS as u64);
-    let found = || general(format!("{n_columns} columns of {rows:?} rows, expected at most {MOST_CELLS} cells"));
-    is_sound.then_some(()).ok_or_else(found)
+    let is_sound = n_columns <= MOST_COLUMNS && cells.is_some_and(|cells| cells <= most_cells as u64);
+    let sound_rows = rows.filter(|_| is_sound).and_then(|rows| usize::try_from(rows).ok());
+    let found = || {
+        general(format!(
+            "{n_columns} columns of {rows:?} rows, expected at most {most_cells} cells in a file of this size"
+        ))
+    };
+    sound_rows.ok_or_else(found)
 }
 
 /// Names the remedy, which the library's own words do not.
@@ -265,13 +283,15 @@ impl<'a> Leaf<'a> {
     ) -> Result<(), ParquetError> {
         let chunk = group.metadata().column(self.number);
         check_chunk(chunk, self.number)?;
-        // `check_size` has looked at the number of rows, `check_chunk` at the sign of the number of values.
+        // `checked_rows` has looked at the number of rows, `check_chunk` at the sign of the number of values.
         let rows = group.metadata().num_rows() as usize;
         let cells = usize::try_from(chunk.num_values()).unwrap_or(usize::MAX);
         let is_sound = cells <= *cells_left && (self.element_level.is_some() || cells == rows);
         if !is_sound {
             let found = format!("column `{}` claims {cells} values in {rows} rows", self.name);
-            return Err(general(format!("{found}, expected one per row and {MOST_CELLS} in all")));
+            return Err(general(format!(
+                "{found}, expected one per row, and no more than a file of this size can have"
+            )));
         }
         *cells_left -= cells;
         let (max_definition, max_repetition) = (self.descriptor.max_def_level(), self.descriptor.max_rep_level());
