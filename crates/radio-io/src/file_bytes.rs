@@ -77,6 +77,7 @@ impl FileBytes {
     }
 
     /// Lets `length` bytes from `start` on leave the memory; touching them reads them again.
+    #[cfg(unix)]
     pub fn release(&self, start: usize, length: usize) {
         let start = start.min(self.map.len());
         let length = length.min(self.map.len() - start);

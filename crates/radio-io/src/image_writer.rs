@@ -1,9 +1,9 @@
 //! Writing FITS images: whole ones, and row by row for mosaics that do not fit into memory.
 //!
-//! A file appears under its name only once it is complete and on the disk.
+//! A file appears under its name only once it is complete and on the disk, with CHECKSUM and DATASUM.
 
 use std::{
-    io::Write,
+    io::{Seek, SeekFrom, Write},
     marker::PhantomData,
     path::{Path, PathBuf},
 };
@@ -14,6 +14,7 @@ use atomic_file::AtomicFile;
 
 use crate::{
     card::{CARD_BYTES, Card, padded},
+    checksum::{WordSum, checksum_cards, seal},
     error::FitsError,
     hdu::BLOCK_BYTES,
 };
@@ -59,6 +60,9 @@ pub(crate) fn is_structural(keyword: &str) -> bool {
 pub struct ImageWriter<T: FitsPixel> {
     path: PathBuf,
     file: AtomicFile,
+    /// The header's lines less those of the checksums, which are written when the data are known.
+    header: Vec<[u8; CARD_BYTES]>,
+    sum: WordSum,
     buffer: Vec<u8>,
     expected: u64,
     written: u64,
@@ -80,14 +84,19 @@ impl<T: FitsPixel> ImageWriter<T> {
     pub(crate) fn create_raw(path: &Path, axes: &[u64], lines: &[[u8; CARD_BYTES]]) -> Result<Self, FitsError> {
         let mut header = format_cards(&structure::<T>(axes))?;
         header.extend_from_slice(lines);
-        header.push(padded(b"END", b""));
-        let mut bytes = header.concat();
-        bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), b' ');
         let refused = |source| FitsError::Io { path: path.to_path_buf(), source };
         let mut file = AtomicFile::create(path).map_err(refused)?;
-        file.write_all(&bytes).map_err(refused)?;
-        let expected = axes.iter().product();
-        Ok(Self { path: path.to_path_buf(), file, buffer: Vec::new(), expected, written: 0, pixel: PhantomData })
+        file.write_all(&with_checksum(&header, WordSum::default())?).map_err(refused)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            header,
+            sum: WordSum::default(),
+            buffer: Vec::new(),
+            expected: axes.iter().product(),
+            written: 0,
+            pixel: PhantomData,
+        })
     }
 
     /// Appends pixels in row order: one row, several, or any part of them.
@@ -104,6 +113,7 @@ impl<T: FitsPixel> ImageWriter<T> {
             for &pixel in chunk {
                 pixel.append_to(&mut self.buffer);
             }
+            self.sum.add(&self.buffer);
             self.file.write_all(&self.buffer).map_err(|source| FitsError::Io { path: self.path.clone(), source })?;
         }
         self.written = written;
@@ -123,8 +133,23 @@ impl<T: FitsPixel> ImageWriter<T> {
         let path = self.path;
         let refused = |source| FitsError::Io { path: path.clone(), source };
         self.file.write_all(&filling).map_err(refused)?;
+        // So that the sum ends with a whole word.
+        self.sum.add(&filling);
+        let header = with_checksum(&self.header, self.sum)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(refused)?;
+        self.file.write_all(&header).map_err(refused)?;
         self.file.commit().map_err(refused)
     }
+}
+
+/// A header in whole blocks, closed by the checksums and END.
+fn with_checksum(lines: &[[u8; CARD_BYTES]], data: WordSum) -> Result<Vec<u8>, FitsError> {
+    let mut bytes = lines.concat();
+    bytes.extend(format_cards(&checksum_cards(data.value()))?.concat());
+    bytes.extend(padded(b"END", b""));
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), b' ');
+    seal(&mut bytes, data);
+    Ok(bytes)
 }
 
 /// Writes an image `[rows, cols]` of `f32` (NaN = blank), `i32` or another FITS pixel type.
@@ -136,6 +161,25 @@ pub fn write_image<T: FitsPixel>(path: &Path, pixels: &ArrayRef2<T>, cards: &[Ca
     let mut writer = ImageWriter::create(path, rows, cols, cards)?;
     write_all_rows(&mut writer, pixels)?;
     writer.finish()
+}
+
+/// Writes a mask or an island map `[rows, cols]` in the narrowest of 8, 16 and 32 bits that holds all its numbers (8 bits are
+/// without sign); returns BITPIX.
+///
+/// # Errors
+/// [`FitsError::Io`], [`FitsError::BadCard`].
+pub fn write_mask(path: &Path, mask: &ArrayRef2<i32>, cards: &[Card]) -> Result<i64, FitsError> {
+    let (least, most) = mask.iter().fold((0, 0), |(least, most), &value| (value.min(least), value.max(most)));
+    if least >= 0 && most <= i32::from(u8::MAX) {
+        write_image(path, &mask.mapv(|value| value as u8), cards)?;
+        Ok(u8::BITPIX)
+    } else if least >= i32::from(i16::MIN) && most <= i32::from(i16::MAX) {
+        write_image(path, &mask.mapv(|value| value as i16), cards)?;
+        Ok(i16::BITPIX)
+    } else {
+        write_image(path, mask, cards)?;
+        Ok(i32::BITPIX)
+    }
 }
 
 pub(crate) fn write_all_rows<T: FitsPixel>(
@@ -199,11 +243,14 @@ mod tests {
     fn masks_keep_their_whole_numbers() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("mask.fits");
-        let mask: Array2<i32> = array![[0, -1], [16_777_217, i32::MAX]];
-        write_image(&path, &mask, &[])?;
-        let mosaic = Mosaic::open(&path)?;
-        assert_eq!(mosaic.window_i64(0, 0, 2, 2)?, mask.mapv(i64::from));
-        assert_eq!(mosaic.bitpix(), 32);
+        for (last, bitpix) in
+            [([0, 255], 8), ([-1, 255], 16), ([0, 32_767], 16), ([-40_000, 1], 32), ([i32::MIN, i32::MAX], 32)]
+        {
+            let mask: Array2<i32> = array![[0, 1], last];
+            assert_eq!(write_mask(&path, &mask, &[])?, bitpix);
+            let mosaic = Mosaic::open(&path)?;
+            assert_eq!((mosaic.window_i64(0, 0, 2, 2)?, mosaic.bitpix()), (mask.mapv(i64::from), bitpix));
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! number lives here. Pixels are `(row, col)` from 0, row 0 being the first stored.
 //!
 //! ```
-//! use radio_io::{Card, EdgePolicy, FrameGrid, FrameSet, MosaicEntry, SurveyMosaic, Wcs, write_image};
+//! use radio_io::{Card, EdgePolicy, FrameGrid, FrameSet, MosaicEntry, SurveyMosaic, Wcs, write_image, write_mask};
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("field.fits");
 //! // A made-up map of 2" pixels ...
@@ -27,9 +27,11 @@
 //! other tools, and [`data_set`] makes manifests of cutouts.
 
 pub mod beam;
+pub mod brightness;
 pub mod card;
 pub mod catalogue;
 pub mod celestial;
+pub mod checksum;
 mod compressed;
 pub mod cutout;
 pub mod data_list;
@@ -57,6 +59,7 @@ pub mod table;
 pub mod wcs;
 
 pub use beam::Beam;
+pub use brightness::{Brightness, BrightnessUnit};
 pub use card::{Card, CardValue};
 pub use catalogue::{Catalogue, CatalogueColumns, Source};
 pub use celestial::{
@@ -64,8 +67,9 @@ pub use celestial::{
     neighbours::{SkyTree, groups_within, nearest, pairs_within},
     separation_arcsec,
 };
+pub use checksum::{ChecksumState, HduChecksum, verify_checksums};
 pub use compressed::DEFAULT_TILE_CACHE_BYTES;
-pub use cutout::{Cutout, write_cutout};
+pub use cutout::{Cutout, write_cutout, write_over_cutout};
 pub use data_set::{LeftOut, Manifest, MosaicPool};
 pub use error::{Error, FitsError};
 pub use feature_table::FeatureTable;
@@ -76,7 +80,7 @@ pub use gray_png::{read_png, write_gray_png};
 pub use hdu::{HduKind, HduList, HduSummary};
 pub use header::Header;
 pub use image_choice::{HduChoice, ImageChoice, PlaneChoice, PlanePosition};
-pub use image_writer::{FitsPixel, ImageWriter, write_image};
+pub use image_writer::{FitsPixel, ImageWriter, write_image, write_mask};
 pub use mosaic::{Mosaic, PixelSource, Windows};
 pub use noise::robust_rms;
 pub use regions::{PixelRegion, Region, RegionFrame, Shape};

@@ -15,12 +15,13 @@ use ndarray::Array2;
 
 use crate::{
     beam::Beam,
+    brightness::Brightness,
     error::FitsError,
     file_bytes::FileBytes,
     hdu::{HduList, ImageUnit, PixelLayout, Storage, find_image, list_hdus},
     header::Header,
     image_choice::{ImageChoice, ImagePlane},
-    pixels::{Scaling, append_whole_numbers, mark_blanks, read_pixels},
+    pixels::{Scaling, append_whole_numbers, mark_blanks, prefetch, read_pixels, read_with_blanks},
     wcs::Wcs,
 };
 
@@ -40,6 +41,24 @@ pub trait PixelSource: Send + Sync {
 
     /// Says that these rows are not needed for now, so that a mapped file may leave the memory; reading them again is allowed.
     fn release_rows(&self, _rows: Range<usize>) {}
+
+    /// Like [`PixelSource::window`], into a buffer that takes the window's size, in row order.
+    ///
+    /// # Errors
+    /// Those of [`PixelSource::window`].
+    fn window_into(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        n_cols: usize,
+        pixels: &mut Vec<f32>,
+    ) -> Result<(), FitsError> {
+        let window = self.window(row, col, n_rows, n_cols)?;
+        pixels.clear();
+        pixels.extend(window);
+        Ok(())
+    }
 
     /// The file, for messages.
     fn path(&self) -> &Path {
@@ -142,6 +161,11 @@ impl Mosaic {
         self.unit.header.text("BUNIT")
     }
 
+    /// The unit of the pixels, if BUNIT is one that we know ([`Brightness::parse`]).
+    pub fn brightness(&self) -> Option<Brightness> {
+        self.unit().and_then(Brightness::parse)
+    }
+
     /// The beam, if the header names one ([`Beam::from_header`]).
     pub fn beam(&self) -> Option<Beam> {
         Beam::from_header(&self.unit.header)
@@ -197,7 +221,7 @@ impl Mosaic {
         n_cols: usize,
         pixels: &mut Vec<f32>,
     ) -> Result<(), FitsError> {
-        self.read_rows(row, col, n_rows, n_cols, pixels, |_, _| {})
+        self.read_window((row, col, n_rows, n_cols), pixels, None).map(|_| ())
     }
 
     /// Like [`Mosaic::window_into`], with a mask of the pixels that are not finite; returns how many those are.
@@ -213,14 +237,7 @@ impl Mosaic {
         pixels: &mut Vec<f32>,
         blanks: &mut Vec<bool>,
     ) -> Result<usize, FitsError> {
-        check_window(self, row, col, n_rows, n_cols)?;
-        blanks.resize(n_rows * n_cols, false);
-        let mut count = 0;
-        // Row by row, while the pixels are still in the innermost cache.
-        self.read_rows(row, col, n_rows, n_cols, pixels, |at, pixels| {
-            count += mark_blanks(pixels, &mut blanks[at..at + pixels.len()]);
-        })?;
-        Ok(count)
+        self.read_window((row, col, n_rows, n_cols), pixels, Some(blanks))
     }
 
     /// Windows `[n_rows, n_cols]` at the given corners (row, column), one after the other in one buffer.
@@ -231,43 +248,75 @@ impl Mosaic {
         Windows { mosaic: self, corners: corners.into_iter(), n_rows, n_cols, pixels: Vec::new() }
     }
 
-    /// Fills `pixels` and tells `see` of each part that is ready, and where it begins.
-    #[inline]
-    fn read_rows(
+    /// Fills `pixels` and, where they are asked for, `blanks`; returns how many pixels are blank, or 0 if not asked.
+    fn read_window(
         &self,
-        row: usize,
-        col: usize,
-        n_rows: usize,
-        n_cols: usize,
+        (row, col, n_rows, n_cols): (usize, usize, usize, usize),
         pixels: &mut Vec<f32>,
-        mut see: impl FnMut(usize, &[f32]),
-    ) -> Result<(), FitsError> {
+        blanks: Option<&mut Vec<bool>>,
+    ) -> Result<usize, FitsError> {
         check_window(self, row, col, n_rows, n_cols)?;
         self.file.check_length()?;
-        // Nothing is written here when the buffer has had this size before.
-        pixels.resize(n_rows * n_cols, 0.0);
+        self.check_memory((row, col, n_rows, n_cols))?;
+        // Nothing is written here when the buffers have had this size before.
+        let n_pixels = n_rows * n_cols;
+        pixels.resize(n_pixels, 0.0);
+        let blanks = blanks.map(|blanks| {
+            blanks.resize(n_pixels, false);
+            blanks.as_mut_slice()
+        });
+        if n_pixels == 0 {
+            return Ok(0);
+        }
         match &self.unit.layout {
-            PixelLayout::Plain { .. } if n_cols == 0 => {}
-            PixelLayout::Plain { col_step: 1, .. } => {
-                for (index, pixels) in pixels.chunks_exact_mut(n_cols).enumerate() {
-                    read_pixels(self.row_bytes(row + index, col, n_cols), self.unit.storage, self.scaling, pixels);
-                    see(index * n_cols, pixels);
-                }
-            }
-            PixelLayout::Plain { .. } => {
-                for (index, pixels) in pixels.chunks_exact_mut(n_cols).enumerate() {
-                    let bytes = self.gathered_bytes(row + index, col, n_cols);
-                    read_pixels(&bytes, self.unit.storage, self.scaling, pixels);
-                    see(index * n_cols, pixels);
-                }
-            }
+            PixelLayout::Plain { .. } => Ok(self.read_rows((row, col, n_rows, n_cols), pixels, blanks)),
             PixelLayout::Tiled(tiles) => {
                 let window = (row, col, n_rows, n_cols);
                 tiles.window(&self.file, &self.path, &self.unit.plane, window, self.scaling, pixels)?;
-                see(0, pixels);
+                Ok(blanks.map_or(0, |blanks| mark_blanks(pixels, blanks)))
             }
         }
-        Ok(())
+    }
+
+    /// Pixels that are not compressed were found in the file; how many a compressed image has is only said by its header.
+    fn check_memory(&self, window: (usize, usize, usize, usize)) -> Result<(), FitsError> {
+        const LARGE: usize = 1 << 22;
+        match &self.unit.layout {
+            PixelLayout::Tiled(tiles) if window.2 * window.3 > LARGE => {
+                tiles.check_window(&self.file, &self.path, &self.unit.plane, window)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// [`Mosaic::read_window`] of an image that is not compressed.
+    fn read_rows(
+        &self,
+        (row, col, n_rows, n_cols): (usize, usize, usize, usize),
+        pixels: &mut [f32],
+        mut blanks: Option<&mut [bool]>,
+    ) -> usize {
+        // Far enough for memory to answer, and few enough lines to stay in the innermost cache.
+        const ROWS_AHEAD: usize = 8;
+        const MOST_BYTES_AHEAD: usize = 2048;
+        let (storage, scaling) = (self.unit.storage, self.scaling);
+        let mut count = 0;
+        for (index, pixels) in pixels.chunks_exact_mut(n_cols).enumerate() {
+            let row = row + index;
+            if index + ROWS_AHEAD < n_rows {
+                let ahead = self.row_bytes(row + ROWS_AHEAD, col, n_cols);
+                prefetch(&ahead[..ahead.len().min(MOST_BYTES_AHEAD)]);
+            }
+            let bytes = self.gathered_bytes(row, col, n_cols);
+            match &mut blanks {
+                Some(blanks) => {
+                    let blanks = &mut blanks[index * n_cols..][..n_cols];
+                    count += read_with_blanks(&bytes, storage, scaling, pixels, blanks);
+                }
+                None => read_pixels(&bytes, storage, scaling, pixels),
+            }
+        }
+        count
     }
 
     /// The whole image.
@@ -289,6 +338,7 @@ impl Mosaic {
             return Err(FitsError::NotIntegers { path: self.path.clone(), bitpix: self.bitpix() });
         }
         self.file.check_length()?;
+        self.check_memory((row, col, n_rows, n_cols))?;
         let mut numbers = Vec::with_capacity(n_rows * n_cols);
         match &self.unit.layout {
             PixelLayout::Plain { .. } => {
@@ -317,6 +367,7 @@ impl Mosaic {
     }
 
     /// The same, columns side by side.
+    #[inline]
     fn gathered_bytes(&self, row: usize, col: usize, n_cols: usize) -> Cow<'_, [u8]> {
         let all = self.row_bytes(row, col, n_cols);
         match self.unit.layout {
@@ -375,6 +426,17 @@ impl PixelSource for Mosaic {
             // Which bytes hold these rows, only the table of tiles knows; all are read again as cheaply.
             PixelLayout::Tiled(_) => self.file.release(0, self.file.len()),
         }
+    }
+
+    fn window_into(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        n_cols: usize,
+        pixels: &mut Vec<f32>,
+    ) -> Result<(), FitsError> {
+        Mosaic::window_into(self, row, col, n_rows, n_cols, pixels)
     }
 
     fn path(&self) -> &Path {

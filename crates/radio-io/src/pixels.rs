@@ -87,6 +87,51 @@ pub(crate) fn append_whole_numbers(bytes: &[u8], storage: Storage, out: &mut Vec
     }
 }
 
+/// Like [`read_pixels`], and writes which pixels are not finite; returns how many those are.
+#[inline]
+pub(crate) fn read_with_blanks(
+    bytes: &[u8],
+    storage: Storage,
+    scaling: Scaling,
+    pixels: &mut [f32],
+    blanks: &mut [bool],
+) -> usize {
+    if storage != Storage::F32 || !scaling.is_identity() {
+        read_pixels(bytes, storage, scaling, pixels);
+        return mark_blanks(pixels, blanks);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was just asked whether it has AVX2.
+        return unsafe { read_with_blanks_avx2(bytes, pixels, blanks) };
+    }
+    read_with_blanks_any(bytes, pixels, blanks)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn read_with_blanks_avx2(bytes: &[u8], pixels: &mut [f32], blanks: &mut [bool]) -> usize {
+    read_with_blanks_any(bytes, pixels, blanks)
+}
+
+#[inline(always)]
+fn read_with_blanks_any(bytes: &[u8], pixels: &mut [f32], blanks: &mut [bool]) -> usize {
+    let mut count = 0_u32;
+    for ((pixel, raw), blank) in pixels.iter_mut().zip(bytes.as_chunks().0).zip(blanks) {
+        *pixel = f32::from_be_bytes(*raw);
+        *blank = is_blank(*pixel);
+        count += u32::from(*blank);
+    }
+    count as usize
+}
+
+/// Infinite or NaN: all bits of the exponent are set. One integer comparison, which vectorises better than `is_finite`.
+#[inline(always)]
+fn is_blank(pixel: f32) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    pixel.to_bits() & EXPONENT == EXPONENT
+}
+
 /// Writes which pixels are not finite, and returns how many.
 pub(crate) fn mark_blanks(pixels: &[f32], blanks: &mut [bool]) -> usize {
     #[cfg(target_arch = "x86_64")]
@@ -105,17 +150,30 @@ fn mark_blanks_avx2(pixels: &[f32], blanks: &mut [bool]) -> usize {
 
 #[inline(always)]
 fn mark_blanks_any(pixels: &[f32], blanks: &mut [bool]) -> usize {
-    // Small sums first: bytes are counted many at a time.
     let mut count = 0;
-    for (pixels, blanks) in pixels.chunks(128).zip(blanks.chunks_mut(128)) {
-        let mut here = 0_u8;
+    // 32-bit counts vectorise; parts keep them from overflowing.
+    for (pixels, blanks) in pixels.chunks(1 << 20).zip(blanks.chunks_mut(1 << 20)) {
+        let mut here = 0_u32;
         for (pixel, blank) in pixels.iter().zip(blanks) {
-            *blank = !pixel.is_finite();
-            here += u8::from(*blank);
+            *blank = is_blank(*pixel);
+            here += u32::from(*blank);
         }
-        count += usize::from(here);
+        count += here as usize;
     }
     count
+}
+
+/// Asks the processor to fetch bytes that will be read soon. Rows of a window lie a whole row of the mosaic apart, which the
+/// processor's own foresight does not follow.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        // SAFETY: a hint without effect on the program; the address is that of bytes we may read. SSE is part of x86-64.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 #[cfg(test)]
@@ -158,6 +216,12 @@ mod tests {
         let mut blanks = vec![true; 1000];
         assert_eq!(mark_blanks(&pixels, &mut blanks), 4);
         assert!(blanks.iter().zip(&pixels).all(|(blank, pixel)| *blank != pixel.is_finite()));
-        assert_eq!(mark_blanks(&[f32::NAN; 256], &mut blanks[..256]), 256);
+        let bytes: Vec<u8> = pixels.iter().flat_map(|pixel: &f32| pixel.to_be_bytes()).collect();
+        for scale in [1.0, 2.0] {
+            let scaling = Scaling { scale, zero: 0.0, blank: None };
+            let (mut read, mut marked) = (vec![0.0; 1000], vec![true; 1000]);
+            assert_eq!(read_with_blanks(&bytes, Storage::F32, scaling, &mut read, &mut marked), 4);
+            assert_eq!((marked, read[500]), (blanks.clone(), scale as f32));
+        }
     }
 }

@@ -187,7 +187,9 @@ fn a_broken_tile_is_named_with_its_algorithm() -> Test {
         file[at..at + 80].copy_from_slice(format!("{:<80}", format!("{keyword}= {value}")).as_bytes());
     }
     std::fs::write(&path, &file)?;
-    let refused = Mosaic::open(&path)?.window(0, 0, 1, 1).expect_err("one tile of 4e18 pixels");
+    let mosaic = Mosaic::open(&path)?;
+    assert!(matches!(mosaic.full(), Err(FitsError::Tile { tile: 0, .. })), "no memory is asked for the whole");
+    let refused = mosaic.window(0, 0, 1, 1).expect_err("one tile of 4e18 pixels");
     assert!(
         matches!(&refused, FitsError::Tile { tile: 0, .. }) && refused.to_string().contains("at most"),
         "{refused}"

@@ -75,6 +75,17 @@ pub(crate) struct TiledImage {
     cache: TileCache,
 }
 
+/// Which column holds a tile.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    /// COMPRESSED_DATA, by ZCMPTYPE.
+    Compressed,
+    /// GZIP_COMPRESSED_DATA.
+    Gzipped,
+    /// UNCOMPRESSED_DATA.
+    Plain,
+}
+
 /// What a tile was decoded into; the numbers are in the scratch memory.
 enum Decoded {
     /// `Scratch::whole`.
@@ -160,6 +171,21 @@ impl TiledImage {
             };
             part.copy(&pixels, out, n_cols);
             Ok(())
+        })
+    }
+
+    /// Whether the bytes of all tiles of a window can hold its pixels: asked before memory is reserved for a large window, so
+    /// that a damaged header cannot ask for more than its file is worth.
+    pub fn check_window(
+        &self,
+        file: &[u8],
+        path: &Path,
+        plane: &ImagePlane,
+        window: (usize, usize, usize, usize),
+    ) -> Result<(), FitsError> {
+        self.each_tile(plane, window, |tile, part| {
+            let n_pixels = part.shape.iter().product();
+            self.stream(file, tile, n_pixels).map(|_| ()).map_err(|reason| self.fault(path, tile, reason))
         })
     }
 
@@ -304,6 +330,29 @@ impl TiledImage {
         Ok(())
     }
 
+    /// The bytes of a tile and how they are packed; checked that they can hold the pixels.
+    fn stream<'a>(&self, file: &'a [u8], tile: usize, n_pixels: usize) -> Result<(&'a [u8], Packing), String> {
+        // Tiles that did not bear quantisation are kept as they were, zipped or not.
+        let columns = [
+            (self.compressed, Packing::Compressed),
+            (self.gzipped, Packing::Gzipped),
+            (self.uncompressed, Packing::Plain),
+        ];
+        for (column, packing) in columns {
+            let Some(column) = column else { continue };
+            if let Some(stream) = self.table.heap(file, tile, column)? {
+                let algorithm = match packing {
+                    Packing::Compressed => self.algorithm,
+                    Packing::Gzipped => Algorithm::Gzip1,
+                    Packing::Plain => Algorithm::None,
+                };
+                check_size(algorithm, stream.len(), n_pixels)?;
+                return Ok((stream, packing));
+            }
+        }
+        Err("it has no data in any column".to_owned())
+    }
+
     /// Undoes the compression of a tile.
     fn unpack(
         &self,
@@ -313,23 +362,10 @@ impl TiledImage {
         n_pixels: usize,
         scratch: &mut Scratch,
     ) -> Result<Decoded, String> {
-        let bytes_of = |column: Option<Column>| match column {
-            Some(column) => self.table.heap(file, tile, column),
-            None => Ok(None),
-        };
-        if let Some(stream) = bytes_of(self.compressed)? {
-            let algorithm = self.algorithm;
-            check_size(algorithm, stream.len(), n_pixels)?;
-            return self.unpack_by(algorithm, stream, shape, n_pixels, scratch);
-        }
-        // Tiles that did not bear quantisation are kept as they were, zipped or not.
-        if let Some(stream) = bytes_of(self.gzipped)? {
-            check_size(Algorithm::Gzip1, stream.len(), n_pixels)?;
-            return self.unzip(stream, false, false, n_pixels, scratch);
-        }
-        match bytes_of(self.uncompressed)? {
-            Some(stream) => self.take_bytes(stream, n_pixels, scratch),
-            None => Err("it has no data in any column".to_owned()),
+        match self.stream(file, tile, n_pixels)? {
+            (stream, Packing::Compressed) => self.unpack_by(self.algorithm, stream, shape, n_pixels, scratch),
+            (stream, Packing::Gzipped) => self.unzip(stream, false, false, n_pixels, scratch),
+            (stream, Packing::Plain) => self.take_bytes(stream, n_pixels, scratch),
         }
     }
 
