@@ -240,14 +240,6 @@ impl Mosaic {
         self.read_window((row, col, n_rows, n_cols), pixels, Some(blanks))
     }
 
-    /// Windows `[n_rows, n_cols]` at the given corners (row, column), one after the other in one buffer.
-    pub fn windows<I>(&self, corners: I, n_rows: usize, n_cols: usize) -> Windows<'_, I::IntoIter>
-    where
-        I: IntoIterator<Item = (usize, usize)>,
-    {
-        Windows { mosaic: self, corners: corners.into_iter(), n_rows, n_cols, pixels: Vec::new() }
-    }
-
     /// Fills `pixels` and, where they are asked for, `blanks`; returns how many pixels are blank, or 0 if not asked.
     fn read_window(
         &self,
@@ -377,28 +369,6 @@ impl Mosaic {
             }
             _ => Cow::Borrowed(all),
         }
-    }
-}
-
-/// Windows of a mosaic, each in the buffer of the one before.
-#[derive(Debug)]
-pub struct Windows<'a, I> {
-    mosaic: &'a Mosaic,
-    corners: I,
-    n_rows: usize,
-    n_cols: usize,
-    pixels: Vec<f32>,
-}
-
-impl<I: Iterator<Item = (usize, usize)>> Windows<'_, I> {
-    /// The corner of the next window and its pixels in row order; `None` after the last corner.
-    ///
-    /// # Errors
-    /// Those of [`Mosaic::window`].
-    pub fn next_window(&mut self) -> Option<Result<((usize, usize), &[f32]), FitsError>> {
-        let (row, col) = self.corners.next()?;
-        let read = self.mosaic.window_into(row, col, self.n_rows, self.n_cols, &mut self.pixels);
-        Some(read.map(|()| ((row, col), self.pixels.as_slice())))
     }
 }
 

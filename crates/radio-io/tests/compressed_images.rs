@@ -22,7 +22,10 @@ fn crc32(pixels: impl IntoIterator<Item = f32>) -> u32 {
     crc.sum()
 }
 
-fn expected() -> Result<Vec<(String, u32, Vec<usize>)>, Box<dyn Error>> {
+/// Name, CRC-32 and shape of an image.
+type Expected = (String, u32, Vec<usize>);
+
+fn expected() -> Result<Vec<Expected>, Box<dyn Error>> {
     let all: Value = serde_json::from_reader(std::fs::File::open(fixture("compressed.json"))?)?;
     let all = all.as_object().ok_or("no object")?;
     let number = |value: &Value| value.as_u64().ok_or("no number");
@@ -137,8 +140,11 @@ fn the_header_is_that_of_the_image_and_the_list_tells_of_the_compression() -> Te
     Ok(())
 }
 
-/// The fixture, inflated, and for each unit the bytes of header and data.
-fn inflated() -> Result<(Vec<u8>, Vec<(String, std::ops::Range<usize>)>), Box<dyn Error>> {
+/// Name of a unit, and its header and data as a range of bytes.
+type Unit = (String, std::ops::Range<usize>);
+
+/// The fixture, inflated, and its units.
+fn inflated() -> Result<(Vec<u8>, Vec<Unit>), Box<dyn Error>> {
     let mut bytes = Vec::new();
     GzDecoder::new(std::fs::File::open(fixture("compressed.fits.gz"))?).read_to_end(&mut bytes)?;
     let list = Mosaic::hdus(&fixture("compressed.fits.gz"))?;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::PathBuf};
 
-use radio_io::{FitsError, HduKind, ImageChoice, Mosaic, PlanePosition, Windows};
+use radio_io::{FitsError, HduKind, ImageChoice, Mosaic, PlanePosition, Window, Windows};
 
 type Test = Result<(), Box<dyn Error>>;
 
@@ -88,8 +88,8 @@ fn a_plane_of_a_cube_may_lie_along_any_axis() -> Test {
     assert_eq!(q.window_and_blanks_into(1, 1, 1, 2, &mut pixels, &mut blanks)?, 1);
     assert_eq!((pixels[0], blanks), (90.0, vec![false, true]));
     let mut windows: Windows<_> = q.windows([(0, 0), (3, 2), (4, 0)], 1, 1);
-    assert_eq!(windows.next_window().ok_or("first")??, ((0, 0), &[10.0][..]));
-    assert_eq!(windows.next_window().ok_or("second")??, ((3, 2), &[230.0][..]));
+    assert_eq!(windows.next_window().ok_or("first")??, Window { row: 0, col: 0, pixels: &[10.0] });
+    assert_eq!(windows.next_window().ok_or("second")??, Window { row: 3, col: 2, pixels: &[230.0] });
     assert!(windows.next_window().ok_or("third")?.is_err() && windows.next_window().is_none());
     // Stokes against Dec at one RA.
     let cut = Mosaic::open_image(&path, &ImageChoice::number(1).at("RA", PlanePosition::Index(2)))?;

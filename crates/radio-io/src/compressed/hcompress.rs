@@ -44,7 +44,7 @@ pub(crate) fn decode(bytes: &[u8], smooth: bool, tile_cols: usize, pixels: &mut 
     if bits.take(4)? != 0 {
         return Err("the mark behind the bit planes is missing");
     }
-    bits.to_next_byte();
+    bits.skip_to_byte();
     for pixel in pixels.iter_mut().filter(|pixel| **pixel != 0) {
         if bits.take(1)? == 1 {
             *pixel = -*pixel;
@@ -80,7 +80,7 @@ impl Bits<'_> {
         Ok((self.buffer >> self.held) as u8 & ((1_u16 << count) - 1) as u8)
     }
 
-    fn to_next_byte(&mut self) {
+    fn skip_to_byte(&mut self) {
         self.held = 0;
     }
 

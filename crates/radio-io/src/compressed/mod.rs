@@ -4,6 +4,7 @@
 //! decoded tiles. Every allocation is bounded by the size of a tile, which is checked against what the algorithm can make of
 //! the bytes that are there; every fault names the tile and the algorithm.
 
+mod algorithm;
 mod gzip;
 mod hcompress;
 mod plio;
