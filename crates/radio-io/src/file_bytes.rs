@@ -1,8 +1,8 @@
 //! The bytes of a FITS file: mapped into memory, `.fits.gz` first inflated into an anonymous temporary file.
 //!
 //! A map of a file that another program shortens ends the process on the first touch of the lost part. So the length is asked
-//! for again before each window is read (one `stat`, far below a hundredth of reading a window), which leaves only the moment
-//! of reading itself.
+//! for again before each window is read (one `stat` by name, about a microsecond, so that no file is kept open), which leaves
+//! only the moment of reading itself.
 
 use std::{
     fs::File,
