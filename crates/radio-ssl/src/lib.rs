@@ -39,6 +39,8 @@ pub mod report;
 
 pub mod compute;
 
+pub mod cutouts;
+
 pub mod interrupt;
 
 pub mod progress;

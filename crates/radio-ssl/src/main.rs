@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use radio_io::FeatureTable;
+use radio_io::data_set::{BoxShape, Coverage, SourceSettings, table1};
+use radio_io::{FeatureTable, Manifest};
 use radio_sim::{SimConfig, SkyName, Tier};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
+use radio_ssl::cutouts;
 use radio_ssl::frames::SurveyFrames;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::stages::{self, RunFolder};
@@ -56,10 +58,32 @@ enum Verb {
         #[command(flatten)]
         compute: ComputeOptions,
     },
-    /// Say what a survey holds: mosaics, frames, labels, and what is left out.
+    /// Say what a survey holds (mosaics, frames, labels, and what is left out), or what a manifest holds.
     Info {
+        /// The survey file, or a manifest (`.parquet`).
+        survey: PathBuf,
+    },
+    /// Write a manifest of cutouts: of the survey's grid, or around the sources of a catalogue.
+    Cutouts {
         /// The survey file.
         survey: PathBuf,
+        /// Sources in CSV: id, ra, dec, size_arcsec, and if wanted height_arcsec and labels.
+        #[arg(long, value_name = "FILE")]
+        catalogue: Option<PathBuf>,
+        /// Size of a box in units of its source.
+        #[arg(long, default_value_t = 1.5, requires = "catalogue")]
+        factor: f64,
+        /// Smallest side of a box, pixels.
+        #[arg(long, default_value_t = 16, requires = "catalogue")]
+        min_side: u32,
+        /// One cutout of every mosaic that shows the source, in place of the best.
+        #[arg(long, requires = "catalogue")]
+        every_mosaic: bool,
+        /// The manifest (`.parquet`).
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: ComputeOptions,
     },
     /// Train an encoder on the frames of a survey, without labels. Continues where it was stopped.
     Pretrain {
@@ -176,7 +200,36 @@ fn run(verb: Verb) -> Result<()> {
             println!("{}", out.join("survey.toml").display());
             Ok(())
         }
+        Verb::Info { survey } if survey.extension().is_some_and(|extension| extension == "parquet") => {
+            print!("{}", table1(&Manifest::read(&survey)?));
+            Ok(())
+        }
         Verb::Info { survey } => info(&survey),
+        Verb::Cutouts { survey, catalogue, factor, min_side, every_mosaic, out, compute } => {
+            use_compute(&compute)?;
+            let survey = stages::open_survey(&survey)?;
+            let manifest = match catalogue {
+                None => cutouts::blind(&survey)?,
+                Some(catalogue) => {
+                    let settings = SourceSettings {
+                        factor,
+                        shape: BoxShape::Square,
+                        min_side_px: min_side,
+                        coverage: if every_mosaic { Coverage::Every } else { Coverage::Best },
+                        max_blank_fraction: survey.frames.max_blank_fraction,
+                    };
+                    let sources = cutouts::read_sources(&catalogue)?;
+                    let (manifest, left_out) = cutouts::around_sources(&survey, &sources, &settings)?;
+                    for words in cutouts::left_out_words(&left_out) {
+                        eprintln!("left out: {words}");
+                    }
+                    manifest
+                }
+            };
+            manifest.write(&out)?;
+            println!("{} cutouts: {}", manifest.len(), out.display());
+            Ok(())
+        }
         Verb::Pretrain { survey, config, epochs, batch_size, side, seed, out, checkpoints, compute } => {
             use_compute(&compute)?;
             let config = match config {
