@@ -78,8 +78,8 @@ impl FrameId {
     /// FNV-1a over the mosaic id and the three numbers, mixed.
     pub fn address(&self) -> u64 {
         let numbers = [self.row, self.col, self.size].map(u32::to_le_bytes);
-        let bytes = self.mosaic.bytes().chain([0]).chain(numbers.into_iter().flatten());
-        address_of(bytes)
+        let bytes: Vec<u8> = self.mosaic.bytes().chain([0]).chain(numbers.into_iter().flatten()).collect();
+        address_of(&bytes)
     }
 }
 

@@ -3,20 +3,39 @@
 //! Ranking names by a keyed hash draws a subset of them: the same seed picks the same cutouts whatever stands before them in the
 //! manifest, and adding a mosaic does not reshuffle the others. This crate holds no random generator.
 
-/// FNV-1a over the bytes, then the mixing steps of splitmix64, as FNV's low bits are weak.
-pub(crate) fn address_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    mixed(fnv(bytes))
+/// FNV-1a of bytes that come in pieces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    pub(crate) fn add<'a>(&mut self, bytes: impl IntoIterator<Item = &'a u8>) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// The hash so far, through the mixing steps of splitmix64, as FNV's low bits are weak.
+    pub(crate) fn hash(self) -> u64 {
+        mixed(self.0)
+    }
+}
+
+/// The hash of some bytes.
+pub(crate) fn address_of(bytes: &[u8]) -> u64 {
+    let mut fnv = Fnv::default();
+    fnv.add(bytes);
+    fnv.hash()
 }
 
 /// A number that belongs to a seed and a name.
 pub(crate) fn keyed(seed: u64, name: &str) -> u64 {
-    mixed(address_of(name.bytes()) ^ mixed(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)))
-}
-
-fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes
-        .into_iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    mixed(address_of(name.as_bytes()) ^ mixed(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)))
 }
 
 fn mixed(mut z: u64) -> u64 {

@@ -12,7 +12,7 @@ use super::{
     manifest::{Manifest, Window},
     mosaic_pool::MosaicPool,
     picture_hash::{HashFloor, PictureHash},
-    sky_neighbours::{Place, links_between},
+    sky_neighbours::{Place, SkyCorners, links_between},
 };
 
 /// What counts as the same.
@@ -20,9 +20,18 @@ use super::{
 pub struct LeakGuard {
     /// Centres at most so far apart show the same object, arc seconds.
     pub radius_arcsec: f64,
-    /// Hashes that differ in at most so many of 64 bits show the same picture; 8 finds copies with other noise, 0 turns off the
-    /// tolerance. `None` compares no pictures.
-    pub hash_distance: Option<u32>,
+    /// Which pictures look alike; `None` compares no pictures.
+    pub looks: Option<Looks>,
+}
+
+/// When two pictures look alike: both must hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Looks {
+    /// Most bits of 64 in which their hashes differ; 8 finds copies with some other noise.
+    pub most_bits: u32,
+    /// Least correlation of the reduced pictures. Noise of two places is uncorrelated, so 0.8 is safe with
+    /// [`super::HashFloor::Noise`]; thresholded pictures of one source each need 0.95 or more, and remain doubtful.
+    pub least_correlation: f64,
 }
 
 /// One cutout or picture, as far as it is known. What is `None` is not compared.
@@ -33,7 +42,7 @@ pub struct GuardEntry {
     /// Right ascension and declination of its centre, degrees, J2000.
     pub sky: Option<(f64, f64)>,
     /// Its corners on the sky in order around it, degrees.
-    pub corners: Option<[(f64, f64); 4]>,
+    pub corners: Option<SkyCorners>,
     /// The mosaic file (length in bytes and fingerprint) and its pixels there.
     pub window: Option<((u64, String), Window)>,
     /// What it looks like.
@@ -64,8 +73,8 @@ pub struct LeakPair {
     pub reasons: Vec<LeakReason>,
     /// Distance of the centres, arc seconds; `None` if one is unknown.
     pub separation_arcsec: Option<f64>,
-    /// Bits in which the hashes differ; `None` if one has none.
-    pub hash_distance: Option<u32>,
+    /// Bits in which the hashes differ and correlation of the reduced pictures; `None` if one has none.
+    pub looks: Option<(u32, f64)>,
 }
 
 /// All pairs, sorted by their places in the first and the second set.
@@ -95,17 +104,22 @@ impl LeakReport {
 /// Hashes are compared all with all (a few nanoseconds a pair), places by cells.
 ///
 /// # Errors
-/// [`Error::DataSetSetting`] if the radius is negative or not a number, or the hash distance is above 32: unrelated
-/// pictures are about 24 bits apart.
+/// [`Error::DataSetSetting`] if the radius is negative or not a number, the number of bits above 32 (unrelated pictures are
+/// about 24 bits apart), or the correlation not a number.
 pub fn find_leaks(first: &[GuardEntry], second: &[GuardEntry], guard: &LeakGuard) -> Result<LeakReport, Error> {
-    let LeakGuard { radius_arcsec, hash_distance } = *guard;
+    let LeakGuard { radius_arcsec, looks } = *guard;
     if !(0.0..=648_000.0).contains(&radius_arcsec) {
         let found = radius_arcsec.to_string();
         return Err(Error::DataSetSetting { key: "radius_arcsec", found, expected: "from 0 to half the sky" });
     }
-    if let Some(found) = hash_distance.filter(|bits| *bits > 32) {
-        let found = found.to_string();
-        return Err(Error::DataSetSetting { key: "hash_distance", found, expected: "0 to 32 of 64 bits" });
+    if let Some(Looks { most_bits, least_correlation }) = looks {
+        if most_bits > 32 {
+            return Err(Error::DataSetSetting { key: "most_bits", found: most_bits.to_string(), expected: "0 to 32" });
+        }
+        if !(-1.0..=1.0).contains(&least_correlation) {
+            let found = least_correlation.to_string();
+            return Err(Error::DataSetSetting { key: "least_correlation", found, expected: "from -1 to 1" });
+        }
     }
     // Files get numbers, the same in both sets.
     let mut files = std::collections::HashMap::new();
@@ -130,7 +144,7 @@ pub fn find_leaks(first: &[GuardEntry], second: &[GuardEntry], guard: &LeakGuard
         let reasons: Vec<LeakReason> = reasons.into_iter().filter(|(is_so, _)| *is_so).map(|(_, why)| why).collect();
         pairs.insert((link.first, link.second), reasons);
     }
-    for (a, b) in alike(first, second, hash_distance) {
+    for (a, b) in alike(first, second, looks) {
         pairs.entry((a, b)).or_default().push(LeakReason::AlikePictures);
     }
     let pair = |((a, b), reasons): ((usize, usize), Vec<LeakReason>)| LeakPair {
@@ -138,22 +152,22 @@ pub fn find_leaks(first: &[GuardEntry], second: &[GuardEntry], guard: &LeakGuard
         second: b,
         reasons,
         separation_arcsec: first[a].sky.zip(second[b].sky).map(|(a, b)| crate::separation_arcsec(a, b)),
-        hash_distance: first[a].hash.zip(second[b].hash).map(|(a, b)| a.distance(&b)),
+        looks: first[a].hash.as_ref().zip(second[b].hash.as_ref()).map(|(a, b)| (a.distance(b), a.correlation(b))),
     };
     Ok(LeakReport { pairs: pairs.into_iter().map(pair).collect() })
 }
 
-/// Pairs whose hashes differ in at most so many bits, sorted.
-fn alike(first: &[GuardEntry], second: &[GuardEntry], hash_distance: Option<u32>) -> Vec<(usize, usize)> {
-    let Some(limit) = hash_distance else { return Vec::new() };
-    let hashes = |entries: &[GuardEntry]| -> Vec<(usize, PictureHash)> {
-        entries.iter().enumerate().filter_map(|(place, entry)| Some((place, entry.hash?))).collect()
+/// Pairs that look alike, sorted.
+fn alike(first: &[GuardEntry], second: &[GuardEntry], looks: Option<Looks>) -> Vec<(usize, usize)> {
+    let Some(Looks { most_bits, least_correlation }) = looks else { return Vec::new() };
+    let of_one = |(a, entry): (usize, &GuardEntry)| -> Vec<(usize, usize)> {
+        let Some(hash) = &entry.hash else { return Vec::new() };
+        let is_alike =
+            |other: &PictureHash| hash.distance(other) <= most_bits && hash.correlation(other) >= least_correlation;
+        let others = second.iter().enumerate().filter(|(_, other)| other.hash.as_ref().is_some_and(is_alike));
+        others.map(|(b, _)| (a, b)).collect()
     };
-    let (first, second) = (hashes(first), hashes(second));
-    let of_one = |(a, hash): &(usize, PictureHash)| -> Vec<(usize, usize)> {
-        second.iter().filter(|(_, other)| hash.distance(other) <= limit).map(|(b, _)| (*a, *b)).collect()
-    };
-    first.par_iter().flat_map_iter(of_one).collect()
+    first.par_iter().enumerate().flat_map_iter(of_one).collect()
 }
 
 /// The cutouts of a manifest, with hashes from [`hash_cutouts`] or without.
@@ -173,7 +187,7 @@ pub fn guard_entries(manifest: &Manifest, hashes: Option<&[Option<PictureHash>]>
             sky: row.sky,
             corners,
             window: file.map(|file| (file, row.window)),
-            hash: hashes.and_then(|hashes| hashes[number]),
+            hash: hashes.and_then(|hashes| hashes[number].clone()),
         }
     });
     Ok(entries.collect())

@@ -10,7 +10,9 @@ use crate::{
     wcs::Wcs,
 };
 
-use super::{keyed_order::address_of, mosaic_record::MosaicRecord, source_centred::SourceSettings};
+use super::{
+    keyed_order::address_of, mosaic_record::MosaicRecord, sky_neighbours::SkyCorners, source_centred::SourceSettings,
+};
 
 /// Frames that were not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -128,7 +130,7 @@ pub struct ManifestRow {
 impl ManifestRow {
     /// The key of random streams: that of [`FrameId::address`] for blind cutouts, made the same way from other names.
     pub fn address(&self) -> u64 {
-        self.id.parse::<FrameId>().map_or_else(|_| address_of(self.id.bytes()), |id| id.address())
+        self.id.parse::<FrameId>().map_or_else(|_| address_of(self.id.as_bytes()), |id| id.address())
     }
 }
 
@@ -216,7 +218,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Those of [`Manifest::skies`].
-    pub fn corners(&self) -> Result<Vec<Option<[(f64, f64); 4]>>, Error> {
+    pub fn corners(&self) -> Result<Vec<Option<SkyCorners>>, Error> {
         let skies = self.skies()?;
         let of_row = |row: &ManifestRow| {
             let wcs = skies.get(row.mosaic as usize)?.as_ref()?;

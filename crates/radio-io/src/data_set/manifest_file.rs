@@ -4,10 +4,12 @@
 //! (text, `;` between them), `rms` (Jy/beam), `blank_fraction`, `complexity` (f32; NaN not measured), `part` (text; empty for none),
 //! `source` (text; empty for none), `source_ra`, `source_dec` (degrees, f64), `source_width`, `source_height` (arc seconds, f64).
 //! Metadata: `radio-ssl.manifest` is the version of this layout, `radio-ssl.manifest.toml` settings and mosaics,
-//! `radio-ssl.version` the version of the code. The same manifest gives the same bytes.
+//! `radio-ssl.version` the version of the code, `radio-ssl.manifest.digest` a hash of all that stands before the footer and of the
+//! settings: a flipped bit is found before a number is believed. The same manifest gives the same bytes.
 
 use std::{
     fs::File,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +35,7 @@ use crate::{
 };
 
 use super::{
+    keyed_order::Fnv,
     manifest::{Cutting, LeftOut, Manifest, ManifestRow, Part, SourceBox, Window},
     mosaic_record::MosaicRecord,
 };
@@ -42,6 +45,7 @@ const LAYOUT: &str = "1";
 const LAYOUT_KEY: &str = "radio-ssl.manifest";
 const SETTINGS_KEY: &str = "radio-ssl.manifest.toml";
 const VERSION_KEY: &str = "radio-ssl.version";
+const DIGEST_KEY: &str = "radio-ssl.manifest.digest";
 
 const ROWS_PER_GROUP: usize = 16_384;
 
@@ -121,7 +125,7 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(|source| Error::Io { path: path.into(), source })?;
         let refused = |source| Error::Parquet { path: path.into(), source };
-        let reader = SerializedFileReader::new(file).map_err(refused)?;
+        let reader = unharmed(|| SerializedFileReader::new(file)).map_err(refused)?;
         let metadata = reader.metadata().file_metadata();
         let describe = |column: &parquet::schema::types::ColumnDescPtr| {
             let optional = if column.max_def_level() > 0 { " (optional)" } else { "" };
@@ -143,6 +147,13 @@ impl Manifest {
             other => return Err(missing(format!("{LAYOUT_KEY} is {}, expected {LAYOUT}", other.unwrap_or("missing")))),
         }
         let settings = value(SETTINGS_KEY).ok_or_else(|| missing(format!("{SETTINGS_KEY} is missing")))?;
+        let noted = value(DIGEST_KEY).ok_or_else(|| missing(format!("{DIGEST_KEY} is missing")))?;
+        let found = digest_of(path, noted, settings).map_err(|source| Error::Io { path: path.into(), source })?;
+        if found != noted {
+            return Err(missing(format!(
+                "{DIGEST_KEY} is {noted}, but the contents give {found}: the file is damaged"
+            )));
+        }
         let settings: Settings =
             toml::from_str(settings).map_err(|refused| missing(format!("{SETTINGS_KEY}: {}", refused.message())))?;
         let mut manifest = Self {
@@ -155,8 +166,7 @@ impl Manifest {
             rows: Vec::new(),
         };
         for number in 0..reader.num_row_groups() {
-            let group = reader.get_row_group(number).map_err(refused)?;
-            let columns = read_group(group.as_ref()).map_err(refused)?;
+            let columns = unharmed(|| read_group(reader.get_row_group(number)?.as_ref())).map_err(refused)?;
             columns.append_to(&mut manifest.rows, path)?;
         }
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -176,13 +186,16 @@ impl Manifest {
     }
 }
 
+/// The library panics on some damaged footers and pages; a damaged file is an error of the file, not of the program.
+fn unharmed<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let damaged = |_| Err(ParquetError::General("a damaged page or footer".to_owned()));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damaged)
+}
+
 fn write_rows(file: &mut AtomicFile, rows: &[ManifestRow], settings: String) -> Result<(), ParquetError> {
-    let metadata = [(LAYOUT_KEY, LAYOUT.to_owned()), (SETTINGS_KEY, settings), (VERSION_KEY, version())];
-    let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_key_value_metadata(Some(metadata))
         .build();
     let mut schema = "message manifest {\n".to_owned();
     for (name, kind) in COLUMNS {
@@ -190,20 +203,69 @@ fn write_rows(file: &mut AtomicFile, rows: &[ManifestRow], settings: String) -> 
         schema.push_str(&format!("  required {kind} {name}{annotation};\n"));
     }
     schema.push('}');
+    let file = Digesting { file, digest: Fnv::default(), length: 0 };
     let mut writer = SerializedFileWriter::new(file, Arc::new(parse_message_type(&schema)?), Arc::new(properties))?;
     for rows in rows.chunks(ROWS_PER_GROUP) {
         let mut group = writer.next_row_group()?;
         write_group(&mut group, rows)?;
         group.close()?;
     }
+    // The writer holds nothing back once a group is closed; the footer is still to come.
+    writer.flush()?;
+    let pages = writer.inner();
+    let digest = digest_text(pages.length, pages.digest, &settings);
+    let version = format!("radio-io {}", env!("CARGO_PKG_VERSION"));
+    let metadata =
+        [(LAYOUT_KEY, LAYOUT.to_owned()), (SETTINGS_KEY, settings), (VERSION_KEY, version), (DIGEST_KEY, digest)];
+    for (key, value) in metadata {
+        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
     writer.close().map(|_| ())
 }
 
-fn version() -> String {
-    format!("radio-io {}", env!("CARGO_PKG_VERSION"))
+/// A file that hashes what is written to it.
+struct Digesting<'a> {
+    file: &'a mut AtomicFile,
+    digest: Fnv,
+    length: u64,
 }
 
-fn write_group<W: std::io::Write + Send>(
+impl Write for Digesting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.add(&bytes[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// How many bytes were hashed, and the hash of these and the settings.
+fn digest_text(length: u64, mut pages: Fnv, settings: &str) -> String {
+    pages.add(settings.as_bytes());
+    format!("{length} {:016x}", pages.hash())
+}
+
+/// The digest of a file of which `noted` tells how many bytes to hash.
+fn digest_of(path: &Path, noted: &str, settings: &str) -> io::Result<String> {
+    let length: u64 = noted.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    let (mut file, mut pages) = (File::open(path)?.take(length), Fnv::default());
+    let (mut block, mut read) = (vec![0; 1 << 16], 0);
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(digest_text(read, pages, settings)),
+            count => {
+                pages.add(&block[..count]);
+                read += count as u64;
+            }
+        }
+    }
+}
+
+fn write_group<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     rows: &[ManifestRow],
 ) -> Result<(), ParquetError> {

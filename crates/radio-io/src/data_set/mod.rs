@@ -48,12 +48,13 @@ mod table1;
 pub use blind::ComplexityMeasure;
 pub use curation::{Curated, CuratedBin, Curation, curate};
 pub use leak_guard::{
-    GuardEntry, LeakGuard, LeakPair, LeakReason, LeakReport, find_leaks, guard_entries, hash_cutouts,
+    GuardEntry, LeakGuard, LeakPair, LeakReason, LeakReport, Looks, find_leaks, guard_entries, hash_cutouts,
 };
 pub use manifest::{Cutting, LeftOut, Manifest, ManifestRow, Part, SourceBox, Window};
 pub use mosaic_pool::MosaicPool;
 pub use mosaic_record::{MosaicRecord, WcsValue};
 pub use picture_hash::{HashFloor, PictureHash};
+pub use sky_neighbours::SkyCorners;
 pub use sky_split::{SkyFolds, SkySplit, sky_folds, split_by_sky};
 pub use source_centred::{BoxShape, CatalogueSource, Coverage, LeftOutSource, SourceSettings, WhyLeftOut};
 pub use strip_scan::Watch;

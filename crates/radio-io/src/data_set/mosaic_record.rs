@@ -172,7 +172,7 @@ fn fingerprint(path: &Path) -> Result<(u64, String), Error> {
             }
             take(length - ENDS, ENDS)?;
         }
-        Ok((length, address_of(sampled)))
+        Ok((length, address_of(&sampled)))
     };
     let (length, hash) = sample().map_err(|source| Error::Io { path: path.into(), source })?;
     Ok((length, format!("{hash:016x}")))

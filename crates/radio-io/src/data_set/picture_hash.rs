@@ -4,6 +4,9 @@
 //! each is a bit (the DCT hash known as pHash, with signs in place of a comparison with the median). A flip changes the sign of
 //! odd frequencies and a transposition exchanges the axes, so the hashes of all eight orientations come from one transform.
 //! Two pictures are compared in all eight: picking one orientation as the canonical one would hang on a single unstable bit.
+//!
+//! 64 bits find candidates fast, and on sparse pictures too many of them: every point source in the middle is like every other.
+//! So the reduced picture is kept as well, and [`PictureHash::correlation`] confirms a pair.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -29,10 +32,12 @@ pub enum HashFloor {
     Sources,
 }
 
-/// Hash of a picture in its eight orientations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Hash of a picture in its eight orientations, and the reduced picture (about 1 kB).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PictureHash {
     orientations: [u64; 8],
+    /// 32 x 32 levels of mean 0, from -127 to 127.
+    thumbnail: Box<[i8]>,
 }
 
 impl PictureHash {
@@ -53,10 +58,12 @@ impl PictureHash {
         if !spread.is_finite() || spread <= 1e-12 * mean.abs() {
             return None;
         }
-        let waves = cosine_transform(&reduced.mapv(|value| (value - mean) / spread));
+        let normal = reduced.mapv(|value| (value - mean) / spread);
+        let thumbnail = normal.iter().map(|value| (value * 127.0).round() as i8).collect();
+        let waves = cosine_transform(&normal);
         let largest = waves.iter().map(|value| value.abs()).fold(0.0, f64::max);
         let orientations = std::array::from_fn(|n| {
-            let (flips_rows, flips_cols, is_transposed) = (n & 1 != 0, n & 2 != 0, n & 4 != 0);
+            let (flips_rows, flips_cols, is_transposed) = orientation(n);
             (0..FREQUENCIES * FREQUENCIES).fold(0_u64, |bits, place| {
                 let (u, v) = if place == 0 { (8, 8) } else { (place / FREQUENCIES, place % FREQUENCIES) };
                 let is_negated = (flips_rows && u % 2 == 1) != (flips_cols && v % 2 == 1);
@@ -65,7 +72,7 @@ impl PictureHash {
                 bits | (u64::from(value > ZERO * largest) << place)
             })
         });
-        Some(Self { orientations })
+        Some(Self { orientations, thumbnail })
     }
 
     /// Bits in which two pictures differ, 0 to 64, in the orientation in which they differ least. Unrelated pictures differ in
@@ -74,10 +81,41 @@ impl PictureHash {
         other.orientations.iter().map(|bits| (self.orientations[0] ^ bits).count_ones()).min().unwrap_or(64)
     }
 
+    /// Correlation of the two reduced pictures, -1 to 1, in the best of those orientations in which the hashes differ least.
+    pub fn correlation(&self, other: &Self) -> f64 {
+        let least = self.distance(other);
+        let is_best = |n: &usize| (self.orientations[0] ^ other.orientations[*n]).count_ones() == least;
+        (0..8).filter(is_best).map(|n| self.correlation_in(other, n)).fold(-1.0, f64::max)
+    }
+
+    fn correlation_in(&self, other: &Self, n: usize) -> f64 {
+        let (flips_rows, flips_cols, is_transposed) = orientation(n);
+        let place = |at: usize, flips: bool| if flips { SIDE - 1 - at } else { at };
+        // Sums of 1024 products of 7 bits each fit easily.
+        let (mut product, mut ours, mut theirs) = (0_i32, 0_i32, 0_i32);
+        for row in 0..SIDE {
+            for col in 0..SIDE {
+                let (r, c) = (place(row, flips_rows), place(col, flips_cols));
+                let (r, c) = if is_transposed { (c, r) } else { (r, c) };
+                let (a, b) = (i32::from(self.thumbnail[row * SIDE + col]), i32::from(other.thumbnail[r * SIDE + c]));
+                product += a * b;
+                ours += a * a;
+                theirs += b * b;
+            }
+        }
+        let norm = (f64::from(ours) * f64::from(theirs)).sqrt();
+        if norm > 0.0 { f64::from(product) / norm } else { 0.0 }
+    }
+
     /// The bits in the picture's own orientation.
     pub fn bits(&self) -> u64 {
         self.orientations[0]
     }
+}
+
+/// Whether rows are flipped, columns are flipped, and (before that) axes exchanged in one of the eight orientations.
+fn orientation(n: usize) -> (bool, bool, bool) {
+    (n & 1 != 0, n & 2 != 0, n & 4 != 0)
 }
 
 /// Averages over areas after `change`; `None` without a finite pixel.
@@ -152,12 +190,14 @@ mod tests {
 
     use super::*;
 
-    /// Noise with a few blobs; splitmix-like steps make both.
+    /// Noise with a few blobs, from the numbers of splitmix64: the skies of two seeds have nothing in common.
     fn sky(seed: u64, side: usize) -> Array2<f32> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut state = seed << 32;
         let mut uniform = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1_u64 << 53) as f64
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
         };
         let mut map =
             Array2::from_shape_simple_fn((side, side), || ((0..12).map(|_| uniform()).sum::<f64>() - 6.0) as f32);
@@ -175,7 +215,9 @@ mod tests {
     fn all_eight_orientations_of_a_picture_are_the_same_picture() -> Result<(), &'static str> {
         for floor in [HashFloor::Noise, HashFloor::Sources] {
             for (rows, cols) in [(64, 64), (50, 50), (64, 40), (20, 23)] {
-                let map = sky(5, 64).slice(s![..rows, ..cols]).to_owned();
+                let mut map = sky(5, 64).slice(s![..rows, ..cols]).to_owned();
+                // Whatever the part shows, something in it stands out.
+                map.slice_mut(s![3..5, 7..10]).fill(40.0);
                 let hash = PictureHash::of(map.view(), floor).ok_or("has values")?;
                 for n in 0..8 {
                     let mut turned = map.view();
@@ -191,6 +233,8 @@ mod tests {
                     let other = PictureHash::of(turned, floor).ok_or("has values")?;
                     assert_eq!(hash.distance(&other), 0, "{rows} x {cols}, orientation {n}, {floor:?}");
                     assert_eq!(other.distance(&hash), 0);
+                    let correlation = hash.correlation(&other);
+                    assert!(correlation > 0.999, "{rows} x {cols}, orientation {n}, {floor:?}: {correlation}");
                     assert_eq!(other.bits() == hash.bits(), n == 0, "orientations have bits of their own");
                 }
             }
@@ -206,6 +250,8 @@ mod tests {
         let mut nearest = 64;
         for (n, a) in hashes.iter().enumerate() {
             nearest = hashes[..n].iter().map(|b| a.distance(b)).fold(nearest, u32::min);
+            let likeness = hashes[..n].iter().map(|b| a.correlation(b)).fold(-1.0, f64::max);
+            assert!(likeness < 0.7, "sky {n} is like another one: {likeness}");
         }
         assert!(nearest >= 9, "{nearest} bits between two different skies");
         for n in 0..20 {
@@ -214,6 +260,8 @@ mod tests {
             let hash = PictureHash::of(copy.slice(s![1.., ..]), HashFloor::Noise).ok_or("has values")?;
             let distance = hashes[n as usize].distance(&hash);
             assert!(distance <= 8, "sky {n}: {distance} bits from its copy");
+            let correlation = hashes[n as usize].correlation(&hash);
+            assert!(correlation > 0.8, "sky {n}: correlation {correlation} with its copy");
         }
         Ok(())
     }

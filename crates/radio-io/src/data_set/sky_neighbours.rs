@@ -9,13 +9,16 @@ use crate::celestial::{Direction, direction, separation_arcsec};
 
 use super::manifest::Window;
 
+/// Corners of a picture on the sky in order around it: (right ascension, declination), degrees, J2000.
+pub type SkyCorners = [(f64, f64); 4];
+
 /// Where a picture lies, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Place {
     /// Centre, degrees.
     pub(crate) sky: Option<(f64, f64)>,
     /// Its corners in order around it, degrees.
-    pub(crate) corners: Option<[(f64, f64); 4]>,
+    pub(crate) corners: Option<SkyCorners>,
     /// A number for the mosaic, and its pixels there.
     pub(crate) window: Option<(usize, Window)>,
 }
@@ -200,6 +203,8 @@ impl WindowCells {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn square(ra: f64, dec: f64, side_arcsec: f64) -> Place {
@@ -224,13 +229,13 @@ mod tests {
     #[test]
     fn boxes_that_touch_do_not_overlap_and_the_seam_of_the_sky_is_no_border() {
         let (a, b) = (square(10.0, 0.0, 60.0), square(10.0 + 60.0 / 3600.0, 0.0, 60.0));
-        assert!(links_between(&[a.clone()], &[b], 0.0).is_empty());
+        assert!(links_between(from_ref(&a), &[b], 0.0).is_empty());
         let c = square(10.0 + 59.0 / 3600.0, 0.0, 60.0);
         let found = links_between(&[a], &[c], 0.0);
         assert!(found.len() == 1 && found[0].boxes && !found[0].near && !found[0].pixels, "{found:?}");
         assert!((found[0].separation_arcsec - 59.0).abs() < 1e-6);
         let (east, west) = (square(0.001, -60.0, 30.0), square(359.999, -60.0, 30.0));
-        assert!(links_between(&[east.clone()], &[west.clone()], 0.0)[0].boxes, "7.2 arc seconds / 2 apart");
+        assert!(links_between(from_ref(&east), from_ref(&west), 0.0)[0].boxes, "7.2 arc seconds / 2 apart");
         assert!(links_between(&[east], &[west], 4.0)[0].near);
         // A box of 100" turned by 45 degrees beside one that is not: corner to side, decided by the turned axes.
         let half = 50.0 * 2.0_f64.sqrt() / 3600.0;

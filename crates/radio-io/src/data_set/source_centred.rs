@@ -291,8 +291,8 @@ fn box_of(source: &CatalogueSource, wcs: &Wcs, settings: &SourceSettings) -> Opt
 
 /// First pixel and number of pixels along one axis; `None` if they do not lie inside.
 fn along(centre: f64, extent: f64, min_side: u32, length: usize) -> Option<(u32, u32)> {
-    // A hair below a whole number of pixels is that number: the projection is exact to about 1e-9.
-    let count = (extent - 1e-6).ceil().max(f64::from(min_side));
+    // A whole number of pixels stays one, though scale and direction of north vary a little over the map.
+    let count = (extent - 0.05).ceil().max(f64::from(min_side));
     let first = (centre - (count - 1.0) / 2.0).round();
     let is_inside = first >= 0.0 && first + count <= length as f64 && count <= f64::from(u32::MAX);
     is_inside.then_some((first as u32, count as u32))

@@ -91,14 +91,26 @@ pub(crate) fn scan_grid<M: Send>(
     max_blank_fraction: f64,
     measure: &(dyn Fn(&Array2<f32>, f64) -> M + Sync),
     watch: &Watch<'_>,
+    advance: impl FnMut(usize),
+) -> Result<GridScan<M>, Error> {
+    scan_in_strips(pixels, grid, max_blank_fraction, measure, watch, advance, STRIP_BYTES)
+}
+
+fn scan_in_strips<M: Send>(
+    pixels: &dyn PixelSource,
+    grid: &FrameGrid,
+    max_blank_fraction: f64,
+    measure: &(dyn Fn(&Array2<f32>, f64) -> M + Sync),
+    watch: &Watch<'_>,
     mut advance: impl FnMut(usize),
+    strip_bytes: usize,
 ) -> Result<GridScan<M>, Error> {
     let positions = positions_of(pixels, grid)?;
     let mut scan = GridScan { kept: Vec::new(), left_out: LeftOut::default() };
     let mut has_value = false;
     let mut strip = Strip { source: pixels, first: 0, pieces: VecDeque::new() };
     let row_bytes = pixels.cols().max(1) * size_of::<f32>();
-    let strip_rows = (STRIP_BYTES / row_bytes).max(grid.size);
+    let strip_rows = (strip_bytes / row_bytes).max(grid.size);
     let mut rest = positions.as_slice();
     while let Some(first) = rest.first() {
         let count = rest.partition_point(|position| position.row + grid.size <= first.row + strip_rows);
@@ -202,4 +214,96 @@ fn is_all_blank(pixels: &dyn PixelSource) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::frame_grid::EdgePolicy;
+
+    /// A map that counts how often each of its rows was read and let go.
+    struct Counting {
+        map: Array2<f32>,
+        read: Mutex<Vec<usize>>,
+        released: Mutex<Vec<usize>>,
+    }
+
+    impl PixelSource for Counting {
+        fn rows(&self) -> usize {
+            self.map.nrows()
+        }
+
+        fn cols(&self) -> usize {
+            self.map.ncols()
+        }
+
+        fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError> {
+            (row..row + n_rows).for_each(|row| self.read.lock().expect("no panic")[row] += 1);
+            PixelSource::window(&self.map, row, col, n_rows, n_cols)
+        }
+
+        fn release_rows(&self, rows: Range<usize>) {
+            let mut released = self.released.lock().expect("no panic");
+            rows.filter(|row| *row < self.map.nrows()).for_each(|row| released[row] += 1);
+        }
+    }
+
+    fn counting(rows: usize, cols: usize) -> Counting {
+        let mut map = Array2::from_shape_fn((rows, cols), |(row, col)| ((row * 31 + col * 17) % 101) as f32);
+        map.slice_mut(ndarray::s![rows / 3..rows / 2, ..cols / 2]).fill(f32::NAN);
+        map.slice_mut(ndarray::s![rows / 2..2 * rows / 3, cols / 4..]).fill(2.5);
+        Counting { map, read: Mutex::new(vec![0; rows]), released: Mutex::new(vec![0; rows]) }
+    }
+
+    #[test]
+    fn strips_give_what_single_windows_give_and_read_every_row_once() -> Result<(), Error> {
+        for (rows, cols, size, step, edge) in [
+            (900, 40, 32, 16, EdgePolicy::Shift),
+            (901, 33, 20, 20, EdgePolicy::Drop),
+            (700, 30, 30, 7, EdgePolicy::Shift),
+            (40, 300, 40, 40, EdgePolicy::Shift),
+            (530, 20, 6, 200, EdgePolicy::Shift),
+        ] {
+            let grid = FrameGrid { size, step, edge };
+            let plain = counting(rows, cols).map;
+            let (mut expected, mut out) = (Vec::new(), LeftOut::default());
+            for at in frame_grid(rows, cols, &grid) {
+                let frame = plain.slice(ndarray::s![at.row..at.row + size, at.col..at.col + size]).to_owned();
+                match look(&frame, 0.3) {
+                    (Verdict::Keep, blank) => {
+                        let sum: f64 = frame.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum();
+                        expected.push((at, (sum, blank)));
+                    }
+                    (Verdict::Constant, _) => out.constant += 1,
+                    _ => out.too_blank += 1,
+                }
+            }
+            for strip_bytes in [0, 300 * cols * 4, 1 << 30] {
+                let source = counting(rows, cols);
+                let measure = |frame: &Array2<f32>, blank| {
+                    (frame.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum::<f64>(), blank)
+                };
+                let mut looked = 0;
+                let advance = |count| looked += count;
+                let scan = scan_in_strips(&source, &grid, 0.3, &measure, &Watch::default(), advance, strip_bytes)?;
+                assert_eq!((&scan.kept, scan.left_out), (&expected, out), "{rows} x {cols}, {strip_bytes}");
+                assert_eq!(looked, frame_grid(rows, cols, &grid).len());
+                let read = source.read.into_inner().expect("no panic");
+                assert!(read.iter().all(|count| *count <= 1), "a row was read again: {read:?}");
+                assert_eq!(read, source.released.into_inner().expect("no panic"));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_scan_can_be_stopped() {
+        let stop = AtomicBool::new(true);
+        let watch = Watch { cancelled: Some(&stop), progress: None };
+        let grid = FrameGrid { size: 8, step: 8, edge: EdgePolicy::Drop };
+        let scan = scan_grid(&counting(64, 64), &grid, 0.3, &|_, _| (), &watch, |_| ());
+        assert!(matches!(scan.err(), Some(Error::Cancelled)));
+    }
 }
