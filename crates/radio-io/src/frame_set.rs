@@ -76,7 +76,7 @@ impl SurveyMosaic {
     }
 }
 
-/// The kept frames of one or more mosaics, in the order of the mosaics and of [`frame_grid`].
+/// The kept frames of one or more mosaics, in the order of the mosaics and of [`crate::frame_grid()`].
 #[derive(Debug, Clone)]
 pub struct FrameSet {
     mosaics: Vec<SurveyMosaic>,
