@@ -342,3 +342,20 @@ fn missing_and_small_mosaics_are_found_before_the_work() -> Test {
     assert_eq!(LeftOut::default(), LeftOut { too_blank: 0, constant: 0 });
     Ok(())
 }
+
+#[test]
+fn the_label_list_of_a_survey_is_joined() -> Test {
+    let folder = tempfile::tempdir()?;
+    let mut survey = survey(folder.path())?;
+    let path = folder.path().join("labels.csv");
+    fs::write(&path, "frame,labels\na_r00096_c00016_s32,PECULIAR;EXTENDED\n")?;
+    survey.labels = Some(path.clone());
+    let manifest = Manifest::scan_blind(&survey, None, &Watch::default())?;
+    let labelled: Vec<_> = manifest.rows.iter().filter(|row| !row.labels.is_empty()).collect();
+    assert_eq!((labelled.len(), labelled[0].id.as_str()), (1, "a_r00096_c00016_s32"));
+    assert_eq!(labelled[0].labels, ["PECULIAR", "EXTENDED"]);
+    fs::write(&path, "frame,labels\na_r00097_c00016_s32,PECULIAR\n")?;
+    let refused = Manifest::scan_blind(&survey, None, &Watch::default()).err().ok_or("no such frame")?;
+    assert!(matches!(&refused, Error::UnknownFrame { frame, .. } if frame == "a_r00097_c00016_s32"), "{refused}");
+    Ok(())
+}

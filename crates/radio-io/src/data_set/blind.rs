@@ -1,11 +1,14 @@
 //! Blind data sets, the paper's *hulk*: a window slid over every mosaic, and nothing chosen by eye (reference-facts A1).
 
+use std::{collections::HashMap, path::Path};
+
 use ndarray::{Array2, ArrayView2};
 
 use crate::{
     cutout::jy_per_beam,
     error::Error,
     frame_grid::FrameId,
+    frame_labels::FrameLabels,
     frame_set::{SurveyMosaic, check_ids},
     noise::robust_rms,
     survey::{MosaicEntry, Survey},
@@ -51,14 +54,15 @@ impl Measured {
 }
 
 impl Manifest {
-    /// Cuts every mosaic of a survey as it says and measures noise, blanks and complexity of each kept frame in one pass. The
-    /// frames and their order are those of [`crate::FrameSet::of_survey`].
+    /// Cuts every mosaic of a survey as it says and measures noise, blanks and complexity of each kept frame in one pass; its
+    /// label list, if it names one, is joined. The frames and their order are those of [`crate::FrameSet::of_survey`].
     ///
     /// All headers are read first, so that a missing file is found before hours of work. Memory does not grow with the mosaics,
     /// only with the number of frames; the result does not depend on the number of threads.
     ///
     /// # Errors
-    /// Those of [`crate::FrameSet::of_survey`], [`Error::Io`], and [`Error::Cancelled`].
+    /// Those of [`crate::FrameSet::of_survey`] and [`FrameLabels::read`]; [`Error::UnknownFrame`] for a label of a frame that was
+    /// not kept; [`Error::Io`], and [`Error::Cancelled`].
     pub fn scan_blind(
         survey: &Survey,
         complexity: Option<ComplexityMeasure<'_>>,
@@ -106,6 +110,9 @@ impl Manifest {
                 }
             }));
         }
+        if let Some(path) = &survey.labels {
+            label(&mut rows, path)?;
+        }
         Ok(Self {
             name: survey.name.clone(),
             cutting: Cutting::Blind { size: grid.size, step: grid.step, edge: grid.edge, max_blank_fraction },
@@ -116,6 +123,19 @@ impl Manifest {
             rows,
         })
     }
+}
+
+/// Joins a label list.
+fn label(rows: &mut [ManifestRow], path: &Path) -> Result<(), Error> {
+    let places: HashMap<String, usize> = rows.iter().enumerate().map(|(place, row)| (row.id.clone(), place)).collect();
+    for (id, labels) in FrameLabels::read(path)?.rows {
+        let frame = id.to_string();
+        let Some(&place) = places.get(&frame) else {
+            return Err(Error::UnknownFrame { path: path.into(), frame, frames: rows.len() });
+        };
+        rows[place].labels = labels.iter().map(|label| label.text().to_owned()).collect();
+    }
+    Ok(())
 }
 
 /// Records of the mosaics of a survey, whose files are closed again.

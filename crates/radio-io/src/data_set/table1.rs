@@ -81,7 +81,8 @@ pub fn table1(manifest: &Manifest) -> Table1 {
         })
         .collect();
     let everything: Vec<usize> = (0..manifest.len()).collect();
-    let area = mosaics.iter().map(|line| line.area_deg2).sum();
+    // Not `sum`, which is -0 of nothing.
+    let area = mosaics.iter().fold(0.0, |area, line| area + line.area_deg2);
     let (mut parts, mut labels) = (BTreeMap::new(), BTreeMap::new());
     for row in &manifest.rows {
         row.part.into_iter().for_each(|part| *parts.entry(part.text().to_owned()).or_insert(0) += 1);
