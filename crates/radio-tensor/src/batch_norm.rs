@@ -47,12 +47,12 @@ impl Affine {
         Self { scale, shift }
     }
 
-    /// Evaluation mode: the running statistics.
-    pub fn of_running(mean: &[f32], variance: &[f32], gamma: &[f32], beta: &[f32]) -> Self {
+    /// Evaluation mode: the running statistics; `epsilon` is added to the variance.
+    pub fn of_running(mean: &[f32], variance: &[f32], gamma: &[f32], beta: &[f32], epsilon: f64) -> Self {
         let scale: Vec<f32> = gamma
             .iter()
             .zip(variance)
-            .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32)
+            .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + epsilon).sqrt()) as f32)
             .collect();
         let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         Self { scale, shift }
@@ -99,8 +99,13 @@ impl Moments {
         total
     }
 
-    /// Mean and spread.
+    /// Mean and spread, with torchvision's [`EPSILON`].
     pub fn statistics(&self) -> BatchStatistics {
+        self.statistics_with(EPSILON)
+    }
+
+    /// Mean and spread; `epsilon` is added to the variance under the root.
+    pub fn statistics_with(&self, epsilon: f64) -> BatchStatistics {
         let pixels = self.pixels as f64;
         let mut statistics = BatchStatistics {
             mean: Vec::with_capacity(self.sums.len()),
@@ -113,7 +118,7 @@ impl Moments {
             let variance = squares / pixels - mean * mean;
             let variance = if variance <= 0.0 { 0.0 } else { variance };
             statistics.mean.push(mean as f32);
-            statistics.inv_std.push((1.0 / (variance + EPSILON).sqrt()) as f32);
+            statistics.inv_std.push((1.0 / (variance + epsilon).sqrt()) as f32);
             statistics.unbiased_variance.push((variance * pixels / (pixels - 1.0).max(1.0)) as f32);
         }
         statistics
@@ -144,10 +149,10 @@ pub fn batch_statistics<E: Element>(x: &Map<E>) -> BatchStatistics {
     moments(x).statistics()
 }
 
-/// Moves running statistics towards those of a batch.
-pub fn update_running(running_mean: &mut [f32], running_variance: &mut [f32], batch: &BatchStatistics) {
+/// Moves running statistics towards those of a batch, which has the weight `momentum`.
+pub fn update_running(running_mean: &mut [f32], running_variance: &mut [f32], batch: &BatchStatistics, momentum: f64) {
     let blend = |running: &mut f32, new: f32| {
-        *running = ((1.0 - MOMENTUM) * f64::from(*running) + MOMENTUM * f64::from(new)) as f32
+        *running = ((1.0 - momentum) * f64::from(*running) + momentum * f64::from(new)) as f32
     };
     running_mean.iter_mut().zip(&batch.mean).for_each(|(running, &new)| blend(running, new));
     running_variance.iter_mut().zip(&batch.unbiased_variance).for_each(|(running, &new)| blend(running, new));

@@ -59,6 +59,12 @@ pub enum TensorError {
         /// What the file holds.
         found: String,
     },
+    /// Weights that came with a scaling of the images that cannot be applied.
+    #[error("input scaling: expected finite numbers and divisors above 0, found {found:?}")]
+    InputScaling {
+        /// The scaling.
+        found: crate::resnet::InputScaling,
+    },
 }
 
 /// Result with [`TensorError`].

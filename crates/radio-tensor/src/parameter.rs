@@ -32,6 +32,13 @@ impl Parameter {
         Self { name, shape: vec![out, input, rows, cols], values }
     }
 
+    /// A convolution weight, uniform within ±sqrt(6 / fan-in) (He et al. 2015, as Keras' `he_uniform`).
+    pub fn he_uniform(name: String, [out, input, rows, cols]: [usize; 4], rng: &mut ChaCha8Rng) -> Self {
+        let limit = (6.0 / (input * rows * cols) as f64).sqrt();
+        let values = (0..out * input * rows * cols).map(|_| (rng.random_range(-1.0..1.0) * limit) as f32).collect();
+        Self { name, shape: vec![out, input, rows, cols], values }
+    }
+
     /// A dense weight `[out, in]`, uniform within ±sqrt(6 / (in + out)) (Glorot & Bengio 2010; the projector's Keras default).
     pub fn glorot_uniform(name: String, [out, input]: [usize; 2], rng: &mut ChaCha8Rng) -> Self {
         let limit = (6.0 / (input + out) as f64).sqrt();

@@ -1,23 +1,35 @@
-//! The ResNet-18/34 trunk (torchvision's post-activation variant) as one unit with explicit forward and backward.
+//! The residual trunk as one unit with explicit forward and backward: torchvision's ResNet-18/34/50 and the
+//! pre-activation ResNet-18 of the paper's released encoders.
 //!
 //! candle meets the trunk at three places only: an image batch comes in, features go out, and the
 //! features' gradient comes back. Between them everything is NHWC maps and the kernels of this crate. A training
-//! forward keeps what its backward needs; the backward consumes it.
+//! forward keeps what its backward needs; the backward consumes it. For detectors the same passes end at four feature
+//! maps instead ([`ResNet::pyramid`]).
 use std::sync::OnceLock;
 
 use candle_core::Tensor;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::conv2d::{Conv2d, ConvWeights};
+use crate::batch_norm;
+use crate::conv2d::ConvWeights;
 use crate::element::Bf16;
 use crate::error::{Result, TensorError};
 use crate::kernel::{Kernel, kernel_in_use};
 use crate::nhwc::Workspace;
 use crate::parameter::Parameter;
 
+mod input_scaling;
+mod layers;
 mod pass;
+mod post_activation;
+mod pre_activation;
+mod pyramid;
+
+pub use input_scaling::InputScaling;
+use layers::{Builder, Convolution, Layers};
 use pass::Saved;
+pub use pyramid::Pyramid;
 
 /// Which residual network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +39,78 @@ pub enum Depth {
     ResNet18,
     /// Blocks 3, 4, 6, 3.
     ResNet34,
+    /// Bottlenecks 3, 4, 6, 3, with the stride in the 3×3 convolution ("V1.5").
+    ResNet50,
+    /// Units 2, 2, 2, 2 with batch norm and ReLU before each convolution, and a batch norm of the images: the network of
+    /// image-classifiers, and so of the released encoders (reference-facts D4 (a)).
+    PreActResNet18,
+}
+
+/// The residual block of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3×3 convolutions, ReLU behind the sum.
+    Basic,
+    /// 1×1, 3×3, 1×1 convolutions, four times the channels behind the last, ReLU behind the sum.
+    Bottleneck,
+    /// Two 3×3 convolutions with batch norm and ReLU before each, nothing behind the sum.
+    PreActivation,
+}
+
+impl BlockKind {
+    /// Output channels of a block for one of its 3×3 convolution.
+    pub fn expansion(self) -> usize {
+        if self == Self::Bottleneck { 4 } else { 1 }
+    }
+}
+
+impl Depth {
+    /// Every network.
+    pub const ALL: [Self; 4] = [Self::ResNet18, Self::ResNet34, Self::ResNet50, Self::PreActResNet18];
+
+    /// The name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResNet18 => "resnet18",
+            Self::ResNet34 => "resnet34",
+            Self::ResNet50 => "resnet50",
+            Self::PreActResNet18 => "preactresnet18",
+        }
+    }
+
+    /// Its kind of block.
+    pub fn block(self) -> BlockKind {
+        match self {
+            Self::ResNet18 | Self::ResNet34 => BlockKind::Basic,
+            Self::ResNet50 => BlockKind::Bottleneck,
+            Self::PreActResNet18 => BlockKind::PreActivation,
+        }
+    }
+
+    /// Blocks of each stage.
+    pub fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::ResNet18 | Self::PreActResNet18 => [2, 2, 2, 2],
+            Self::ResNet34 | Self::ResNet50 => [3, 4, 6, 3],
+        }
+    }
+
+    /// Constants of its batch norms: those of the library its weights come from.
+    pub fn norm(self) -> NormConstants {
+        match self.block() {
+            BlockKind::PreActivation => NormConstants { epsilon: 2e-5, momentum: 0.01 },
+            _ => NormConstants { epsilon: batch_norm::EPSILON, momentum: batch_norm::MOMENTUM },
+        }
+    }
+}
+
+/// Constants of batch norm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormConstants {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Weight of the newest batch in the running statistics (Keras counts the other way round: 0.99 there is 0.01 here).
+    pub momentum: f64,
 }
 
 /// Shape of the trunk.
@@ -35,14 +119,20 @@ pub enum Depth {
 pub struct ResNetConfig {
     /// Number of blocks.
     pub depth: Depth,
-    /// Channels after the first convolution, at least 1; 64 in the paper. The features have 8 times as many.
+    /// Channels after the first convolution, at least 1; 64 in the paper. The features have 8 times as many, 32 times
+    /// with bottlenecks.
     pub width: usize,
 }
 
 impl ResNetConfig {
-    /// Number of features, 512 at width 64.
+    /// Number of features, 512 at width 64 (2,048 with bottlenecks).
     pub fn features(&self) -> usize {
-        8 * self.width
+        self.stage_channels(3)
+    }
+
+    /// Channels behind stage 0 to 3.
+    pub fn stage_channels(&self, stage: usize) -> usize {
+        (self.width << stage) * self.depth.block().expansion()
     }
 }
 
@@ -67,34 +157,15 @@ impl Precision {
     }
 }
 
-/// A convolution and the batch norm behind it.
-///
-/// `weight`, `gamma` and `beta` are places in the parameter list; `layer` is the place among the convolutions, and so in
-/// the lists of running statistics and of prepared weights.
-struct ConvNorm {
-    conv: Conv2d,
-    weight: usize,
-    gamma: usize,
-    beta: usize,
-    layer: usize,
-}
-
 /// Running statistics of one batch norm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Running {
-    /// torchvision's name of the layer, as `layer1.0.bn1`.
+    /// torchvision's name of the layer, as `layer1.0.bn1` (pre-activation: Keras', as `stage1_unit1_bn1`).
     pub name: String,
     /// Running mean of each channel.
     pub mean: Vec<f32>,
     /// Running (unbiased) variance of each channel.
     pub variance: Vec<f32>,
-}
-
-/// Two 3×3 convolutions and a shortcut.
-struct Block {
-    first: ConvNorm,
-    second: ConvNorm,
-    downsample: Option<ConvNorm>,
 }
 
 /// What a training forward left, in the precision it ran in.
@@ -106,10 +177,11 @@ enum AnySaved {
 /// The trunk: parameters, running statistics, and the state of a training step under way.
 pub struct ResNet {
     config: ResNetConfig,
-    stem: ConvNorm,
-    blocks: Vec<Block>,
+    layers: Layers,
+    convolutions: Vec<Convolution>,
     parameters: Vec<Parameter>,
     running: Vec<Running>,
+    input_scaling: Option<InputScaling>,
     precision: Precision,
     kernel: Kernel,
     workspace: Workspace,
@@ -122,36 +194,19 @@ pub struct ResNet {
 pub type Gradients = Vec<Vec<f32>>;
 
 impl ResNet {
-    /// A trunk with He-normal convolutions (fan-out), scales 1 and offsets 0, as torchvision starts.
+    /// A trunk as its library starts it: scales 1, offsets 0, convolutions He-normal by fan-out (torchvision) or He-uniform
+    /// by fan-in (the pre-activation network).
     pub fn new(config: ResNetConfig, rng: &mut ChaCha8Rng) -> Self {
-        let mut build = Builder { parameters: Vec::new(), running: Vec::new(), rng };
-        let stem = build.conv_norm(
-            "conv1",
-            "bn1",
-            // The images are padded when they are loaded, so that a kernel row is one run of values.
-            Conv2d { in_channels: 3, out_channels: config.width, kernel: 7, stride: 2, pad: 0 },
-        );
-        let counts = match config.depth {
-            Depth::ResNet18 => [2, 2, 2, 2],
-            Depth::ResNet34 => [3, 4, 6, 3],
-        };
-        let mut blocks = Vec::new();
-        let mut channels = config.width;
-        for (stage, &count) in counts.iter().enumerate() {
-            for index in 0..count {
-                let out = config.width << stage;
-                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(build.block(&format!("layer{}.{index}", stage + 1), channels, out, stride));
-                channels = out;
-            }
-        }
-        let Builder { parameters, running, .. } = build;
+        let mut build = Builder::new(config, rng);
+        let layers = build.layers(config);
+        let Builder { parameters, running, convolutions, .. } = build;
         Self {
             config,
-            stem,
-            blocks,
+            layers,
+            convolutions,
             parameters,
             running,
+            input_scaling: None,
             precision: Precision::F32,
             kernel: kernel_in_use(),
             workspace: Workspace::default(),
@@ -165,7 +220,7 @@ impl ResNet {
         self.config
     }
 
-    /// All trainable tensors, torchvision's order.
+    /// All trainable tensors, in the order of the library the network comes from.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }
@@ -184,6 +239,23 @@ impl ResNet {
     /// Running statistics, to be loaded.
     pub fn running_mut(&mut self) -> &mut [Running] {
         &mut self.running
+    }
+
+    /// What the images, with values in [0, 1], are scaled by before the first layer; nothing for most trunks.
+    pub fn input_scaling(&self) -> Option<InputScaling> {
+        self.input_scaling
+    }
+
+    /// Sets the scaling of the images, which belongs to weights that came from elsewhere.
+    ///
+    /// # Errors
+    /// If a number is not finite, or a divisor not above zero.
+    pub fn set_input_scaling(&mut self, scaling: Option<InputScaling>) -> Result<()> {
+        if let Some(scaling) = scaling.filter(|scaling| !scaling.is_valid()) {
+            return Err(TensorError::InputScaling { found: scaling });
+        }
+        self.input_scaling = scaling;
+        Ok(())
     }
 
     /// Precision of maps and convolution operands.
@@ -227,33 +299,36 @@ impl ResNet {
     /// Training forward: batch statistics, running statistics updated, state kept for [`ResNet::backward`].
     ///
     /// # Shapes
-    /// `images`: `[n, 3, h, w]`, f32 on the CPU; result: `[n, 8 * width]`.
+    /// `images`: `[n, 3, h, w]`, f32 on the CPU; result: `[n, features]` ([`ResNetConfig::features`]).
     /// # Errors
     /// On another shape, without an image or a pixel, or of a trunk of width 0.
     pub fn forward(&mut self, images: &Tensor) -> Result<Tensor> {
+        self.train(images)?;
+        match &self.saved {
+            Some(AnySaved::F32(saved)) => self.features_of(saved),
+            Some(AnySaved::Bf16(saved)) => self.features_of(saved),
+            None => Err(TensorError::NoSavedState("ResNet")),
+        }
+    }
+
+    /// The training pass up to the last map.
+    fn train(&mut self, images: &Tensor) -> Result<()> {
         match self.saved.take() {
             Some(AnySaved::F32(saved)) => self.recycle(saved),
             Some(AnySaved::Bf16(saved)) => self.recycle(saved),
             None => {}
         }
-        let (features, saved) = match self.precision {
-            Precision::F32 => {
-                let (features, saved) = self.forward_in::<f32>(images)?;
-                (features, AnySaved::F32(saved))
-            }
-            Precision::Bf16 => {
-                let (features, saved) = self.forward_in::<Bf16>(images)?;
-                (features, AnySaved::Bf16(saved))
-            }
-        };
-        self.saved = Some(saved);
-        Ok(features)
+        self.saved = Some(match self.precision {
+            Precision::F32 => AnySaved::F32(self.train_in::<f32>(images)?),
+            Precision::Bf16 => AnySaved::Bf16(self.train_in::<Bf16>(images)?),
+        });
+        Ok(())
     }
 
     /// Backward of the last training forward.
     ///
     /// # Shapes
-    /// `gradient`: `[n, 8 * width]`, the loss's gradient with respect to the features.
+    /// `gradient`: `[n, features]`, the loss's gradient with respect to the features.
     /// # Errors
     /// Without a training forward before it, or on another shape.
     pub fn backward(&mut self, gradient: &Tensor) -> Result<Gradients> {
@@ -279,7 +354,7 @@ impl ResNet {
     /// Evaluation forward: running statistics, nothing kept.
     ///
     /// # Shapes
-    /// `images`: `[n, 3, h, w]`; result: `[n, 8 * width]`.
+    /// `images`: `[n, 3, h, w]`; result: `[n, features]`.
     /// # Errors
     /// As [`ResNet::forward`].
     pub fn embed(&self, images: &Tensor) -> Result<Tensor> {
@@ -287,44 +362,6 @@ impl ResNet {
             Precision::F32 => self.embed_in::<f32>(images),
             Precision::Bf16 => self.embed_in::<Bf16>(images),
         }
-    }
-}
-
-/// Collects parameters in torchvision's order.
-struct Builder<'a> {
-    parameters: Vec<Parameter>,
-    running: Vec<Running>,
-    rng: &'a mut ChaCha8Rng,
-}
-
-impl Builder<'_> {
-    fn conv_norm(&mut self, conv_name: &str, norm_name: &str, conv: Conv2d) -> ConvNorm {
-        let place = self.parameters.len();
-        let (channels, side) = (conv.out_channels, conv.kernel);
-        self.parameters.push(Parameter::kaiming_normal(
-            format!("{conv_name}.weight"),
-            [channels, conv.in_channels, side, side],
-            self.rng,
-        ));
-        self.parameters.push(Parameter::constant(format!("{norm_name}.weight"), vec![channels], 1.0));
-        self.parameters.push(Parameter::constant(format!("{norm_name}.bias"), vec![channels], 0.0));
-        self.running.push(Running {
-            name: norm_name.to_owned(),
-            mean: vec![0.0; channels],
-            variance: vec![1.0; channels],
-        });
-        ConvNorm { conv, weight: place, gamma: place + 1, beta: place + 2, layer: self.running.len() - 1 }
-    }
-
-    fn block(&mut self, name: &str, input: usize, out: usize, stride: usize) -> Block {
-        let conv =
-            |in_channels, kernel, stride| Conv2d { in_channels, out_channels: out, kernel, stride, pad: kernel / 2 };
-        let first = self.conv_norm(&format!("{name}.conv1"), &format!("{name}.bn1"), conv(input, 3, stride));
-        let second = self.conv_norm(&format!("{name}.conv2"), &format!("{name}.bn2"), conv(out, 3, 1));
-        let downsample = (stride != 1 || input != out).then(|| {
-            self.conv_norm(&format!("{name}.downsample.0"), &format!("{name}.downsample.1"), conv(input, 1, stride))
-        });
-        Block { first, second, downsample }
     }
 }
 
