@@ -8,17 +8,34 @@ use std::path::{Path, PathBuf};
 
 use atomic_file::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 
 use crate::adam::Adam;
+use crate::element::{Bf16, Element};
 use crate::error::{Result, TensorError};
 use crate::parameter::{Parameter, from_torch_order, to_torch_order};
-use crate::resnet::ResNet;
+use crate::resnet::{InputScaling, ResNet, ResNetConfig};
+use crate::weights::state_dict::Stored;
 
 /// Files larger than this are refused before they are mapped into memory.
 const LARGEST: u64 = 8 << 30;
 
 /// Key of the metadata entry that holds all texts, as a JSON object.
-const TEXT_KEY: &str = "radio-ssl";
+pub(crate) const TEXT_KEY: &str = "radio-ssl";
+
+/// Key of the text entry that describes the trunk, an [`EncoderRecord`] as JSON.
+pub const ENCODER_KEY: &str = "encoder.json";
+
+/// What a trunk's tensors do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderRecord {
+    /// Its shape.
+    pub network: ResNetConfig,
+    /// What its images are scaled by, if by anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_scaling: Option<InputScaling>,
+}
 
 /// Named f32 tensors and text entries, as in the file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,8 +47,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Adds the trunk's weights and running statistics under torchvision's names.
+    /// Adds the trunk's weights and running statistics under torchvision's names, and its record ([`ENCODER_KEY`]).
     pub fn put_trunk(&mut self, trunk: &ResNet) {
+        let record = EncoderRecord { network: trunk.config(), input_scaling: trunk.input_scaling() };
+        // A structure of numbers and names always has a JSON form.
+        self.text.insert(ENCODER_KEY.into(), serde_json::to_string(&record).unwrap_or_default());
         self.put_parameters(trunk.parameters());
         for running in trunk.running() {
             let shape = vec![running.mean.len()];
@@ -63,12 +83,31 @@ impl Checkpoint {
     /// # Errors
     /// If the folder or the file cannot be written; the previous file then stays as it was.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_as(path, Dtype::F32, |values| bytemuck::cast_slice(values).to_vec())
+    }
+
+    /// As [`Checkpoint::write`], every value rounded to bf16.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn write_bf16(&self, path: &Path) -> Result<()> {
+        self.write_as(path, Dtype::BF16, |values| {
+            let rounded: Vec<Bf16> = values.iter().map(|&v| Bf16::narrow(v)).collect();
+            bytemuck::cast_slice(&rounded).to_vec()
+        })
+    }
+
+    fn write_as(&self, path: &Path, dtype: Dtype, store: impl Fn(&[f32]) -> Vec<u8>) -> Result<()> {
         let io = |source| TensorError::CheckpointIo { action: "write", path: path.to_path_buf(), source };
-        let mut views = Vec::with_capacity(self.tensors.len());
-        for (name, (shape, values)) in &self.tensors {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
-                .map_err(|e| self.format_error(path, e))?;
-            views.push((name.as_str(), view));
+        let stored: Vec<(&str, &[usize], Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, (shape, values))| (name.as_str(), shape.as_slice(), store(values)))
+            .collect();
+        let mut views = Vec::with_capacity(stored.len());
+        for (name, shape, bytes) in &stored {
+            let view = TensorView::new(dtype, shape.to_vec(), bytes).map_err(|e| self.format_error(path, e))?;
+            views.push((*name, view));
         }
         // One entry that holds all texts: safetensors writes its map in random order, and equal runs give equal bytes.
         let text = serde_json::to_string(&self.text).map_err(|e| self.format_error(path, e))?;
@@ -84,7 +123,7 @@ impl Checkpoint {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// If it cannot be read, is no safetensors file, or holds a tensor that is not f32.
+    /// If it cannot be read, is no safetensors file, or holds a tensor that is neither f32 nor bf16 (which is widened).
     pub fn read(path: &Path) -> Result<Loaded> {
         let io = |source| TensorError::CheckpointIo { action: "read", path: path.to_path_buf(), source };
         let format = |reason: String| TensorError::CheckpointFormat { path: path.to_path_buf(), reason };
@@ -100,16 +139,21 @@ impl Checkpoint {
             checkpoint.text = serde_json::from_str(text).map_err(|e| format(std::format!("entry {TEXT_KEY}: {e}")))?;
         }
         for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
+            let stored = match view.dtype() {
+                Dtype::F32 => Some(Stored::F32),
+                Dtype::BF16 => Some(Stored::Bf16),
+                _ => None,
+            };
+            let Some(stored) = stored else {
                 let found = format!("{:?} {:?}", view.dtype(), view.shape());
                 return Err(TensorError::CheckpointTensor {
                     path: path.to_path_buf(),
                     name,
-                    expected: "F32".into(),
+                    expected: "F32 or BF16".into(),
                     found,
                 });
-            }
-            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            };
+            let values = view.data().chunks_exact(stored.bytes()).map(|b| stored.decode(b)).collect();
             checkpoint.tensors.insert(name, (view.shape().to_vec(), values));
         }
         Ok(Loaded { path: path.to_path_buf(), checkpoint })
@@ -167,11 +211,34 @@ impl Loaded {
         Ok(())
     }
 
-    /// Loads the trunk's weights and running statistics.
+    /// The record of the trunk, which files written before there was one do not have.
     ///
     /// # Errors
-    /// As [`Loaded::tensor`].
+    /// If it is damaged.
+    pub fn encoder(&self) -> Result<Option<EncoderRecord>> {
+        let Some(text) = self.checkpoint.text.get(ENCODER_KEY) else { return Ok(None) };
+        serde_json::from_str(text).map(Some).map_err(|e| TensorError::CheckpointFormat {
+            path: self.path.clone(),
+            reason: format!("entry {ENCODER_KEY}: {e}"),
+        })
+    }
+
+    /// Loads the trunk's weights, running statistics and scaling of the images.
+    ///
+    /// # Errors
+    /// As [`Loaded::tensor`], or if the file was written from a network of another kind or width.
     pub fn load_trunk(&self, trunk: &mut ResNet) -> Result<()> {
+        let record = self.encoder()?;
+        if let Some(record) = record.filter(|record| record.network != trunk.config()) {
+            let (expected, found) = (trunk.config(), record.network);
+            // Shapes come first where they say it: their message names the tensor.
+            self.load_parameters(trunk.parameters_mut())?;
+            return Err(TensorError::CheckpointFormat {
+                path: self.path.clone(),
+                reason: format!("expected the network {expected:?}, found {found:?}"),
+            });
+        }
+        trunk.set_input_scaling(record.and_then(|record| record.input_scaling))?;
         self.load_parameters(trunk.parameters_mut())?;
         for running in trunk.running_mut() {
             let shape = [running.mean.len()];

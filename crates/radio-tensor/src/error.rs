@@ -59,12 +59,46 @@ pub enum TensorError {
         /// What the file holds.
         found: String,
     },
+    /// A file with weights lacks layers of the network it otherwise holds, or has other ones.
+    #[error("{path}: {network}: missing {missing}; unexpected {unexpected}", path = path.display())]
+    EncoderNames {
+        /// The file.
+        path: PathBuf,
+        /// The network its names belong to.
+        network: &'static str,
+        /// Tensors the network needs.
+        missing: Names,
+        /// Tensors of layers the network does not have.
+        unexpected: Names,
+    },
     /// Weights that came with a scaling of the images that cannot be applied.
     #[error("input scaling: expected finite numbers and divisors above 0, found {found:?}")]
     InputScaling {
         /// The scaling.
         found: crate::resnet::InputScaling,
     },
+}
+
+/// Names in a message: the first few, and how many more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl From<Vec<String>> for Names {
+    fn from(names: Vec<String>) -> Self {
+        Self(names)
+    }
+}
+
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 8;
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        let shown: Vec<&str> = self.0.iter().map(String::as_str).take(SHOWN).collect();
+        write!(f, "{} ({}", self.0.len(), shown.join(", "))?;
+        f.write_str(if self.0.len() > SHOWN { ", …)" } else { ")" })
+    }
 }
 
 /// Result with [`TensorError`].

@@ -5,7 +5,8 @@
 //! convolutions and poolings are slow and in places wrong (docs/architecture.md).
 //!
 //! Reading order: [`resnet::ResNet`], the trunk from images to features and back; [`conv2d`], [`batch_norm`] and
-//! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`] and [`checkpoint`].
+//! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`] and [`checkpoint`];
+//! [`weights`] reads other libraries' encoders and writes ours for them.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -34,6 +35,7 @@ pub mod pool;
 pub mod adam;
 pub mod checkpoint;
 pub mod schedule;
+pub mod weights;
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -58,4 +60,4 @@ mod tile;
 mod emulated_amx;
 
 mod error;
-pub use error::{DuringStep, Result, TensorError};
+pub use error::{DuringStep, Names, Result, TensorError};

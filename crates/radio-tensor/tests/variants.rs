@@ -68,8 +68,8 @@ const PRE_ACTIVATION: [&str; 9] = [
 #[test]
 fn the_pre_activation_trunk_against_finite_differences() {
     let mut trunk = trunk(Depth::PreActResNet18, 8);
-    let x = images(3, 75, 61);
-    let weights = random(&[3, 64], 5);
+    let x = images(6, 125, 101);
+    let weights = random(&[6, 64], 5);
     trunk.forward(&x).unwrap();
     let gradients = trunk.backward(&weights).unwrap();
     let loss = |trunk: &mut ResNet| product(&trunk.forward(&x).unwrap(), &weights);
