@@ -32,6 +32,8 @@ pub struct ImportedEncoder {
     pub prefix: String,
     /// A projection head, under our projector's names (`projector.0.weight`, …); empty without one.
     pub head: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// Records of the training (`log.*`), if one of our checkpoints.
+    pub log: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     /// Tensors of the file that are not part of the encoder or head: classifiers, optimiser state, other networks.
     pub left_out: Vec<String>,
     /// Text entries, if one of our checkpoints.
@@ -65,16 +67,18 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
     let StateDict { path, tensors, text, origin } = state;
     let mut own = BTreeMap::new();
     let mut left_out = Vec::new();
-    let mut head = BTreeMap::new();
+    let (mut head, mut log) = (BTreeMap::new(), BTreeMap::new());
     for (name, tensor) in tensors {
-        match name.strip_prefix(prefix.as_str()) {
-            Some(_) | None if name.starts_with("projector.") && (prefix.is_empty()) => {
-                head.insert(name, tensor);
-            }
-            Some(inner) if !inner.starts_with("optimizer.") => {
-                own.insert(if sequential { named_layer(inner) } else { inner.to_owned() }, tensor);
-            }
-            _ => left_out.push(name),
+        // Beside the encoder stand, in our checkpoints, the projector, the losses and the optimiser's state.
+        let inner = name.strip_prefix(prefix.as_str()).filter(|inner| !inner.starts_with("optimizer."));
+        if prefix.is_empty() && name.starts_with("projector.") {
+            head.insert(name, tensor);
+        } else if prefix.is_empty() && name.starts_with("log.") {
+            log.insert(name, tensor);
+        } else if let Some(inner) = inner {
+            own.insert(if sequential { named_layer(inner) } else { inner.to_owned() }, tensor);
+        } else {
+            left_out.push(name);
         }
     }
     let is_imagenet = own.get("fc.weight").is_some_and(|(shape, _)| shape.first() == Some(&1000));
@@ -145,7 +149,7 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
         );
     }
     left_out.sort();
-    Ok(ImportedEncoder { trunk, origin, prefix, head, left_out, text, remarks })
+    Ok(ImportedEncoder { trunk, origin, prefix, head, log, left_out, text, remarks })
 }
 
 /// The prefix of the one encoder in the file, and whether its layers are numbered.
