@@ -39,7 +39,11 @@ pub mod report;
 
 pub mod compute;
 
+pub mod convert;
+
 pub mod cutouts;
+
+pub mod model_card;
 
 pub mod interrupt;
 

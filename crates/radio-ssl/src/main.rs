@@ -9,6 +9,7 @@ use radio_io::{FeatureTable, Manifest};
 use radio_sim::{SimConfig, SkyName, Tier};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
+use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
 use radio_ssl::frames::SurveyFrames;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
@@ -28,7 +29,8 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl info sky/survey.toml                        what is in it\n  \
     radio-ssl pretrain sky/survey.toml --out run          train an encoder on its frames\n  \
     radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
-    radio-ssl anomalies features.parquet --out scores.csv rank the frames\n\n\
+    radio-ssl anomalies features.parquet --out scores.csv rank the frames\n  \
+    radio-ssl convert weights encoder.h5 encoder.onnx     an encoder in another format\n\n\
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
 
 const SIMULATE_EXAMPLES: &str = "Examples:\n  \
@@ -125,6 +127,11 @@ enum Verb {
         #[command(flatten)]
         compute: ComputeOptions,
     },
+    /// Bring files into another format.
+    Convert {
+        #[command(subcommand)]
+        what: Convertible,
+    },
     /// Rank frames by how easily an isolation forest sets them apart; higher scores are stranger.
     Anomalies {
         /// A feature table (`.parquet`).
@@ -156,6 +163,35 @@ enum SkyArgument {
     /// VLA FIRST: 1400 MHz, 1.8", 5.4".
     First,
 }
+
+/// What can be converted.
+#[derive(Subcommand)]
+enum Convertible {
+    /// An encoder: our checkpoint, PyTorch's .pth or .safetensors, or Keras' .h5, to .safetensors or .onnx.
+    ///
+    /// The input's format is known by its contents. Layers are matched by name and every shape is checked. A model card
+    /// (OUT.card.json, OUT.card.md) is written beside the output.
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Weights {
+        /// The file to read.
+        #[arg(value_name = "IN")]
+        from: PathBuf,
+        /// The file to write: `.safetensors` or `.onnx`.
+        #[arg(value_name = "OUT")]
+        to: PathBuf,
+        #[command(flatten)]
+        options: ConvertOptions,
+    },
+}
+
+const CONVERT_EXAMPLES: &str = "Examples:\n  \
+    radio-ssl convert weights run/checkpoint.safetensors encoder.safetensors   for load_state_dict in PyTorch\n  \
+    radio-ssl convert weights run/checkpoint.safetensors encoder.onnx          for onnxruntime, opset 17\n  \
+    radio-ssl convert weights encoder_weights.h5 hulk.safetensors              a released Keras encoder\n  \
+    radio-ssl convert weights resnet18-f37072fd.pth imagenet.safetensors       the ImageNet baseline\n  \
+    radio-ssl convert weights solo-learn.ckpt --input imagenet encoder.safetensors\n\n\
+    PyTorch: model = torchvision.models.resnet18(); model.fc = torch.nn.Identity();\n  \
+    model.load_state_dict(safetensors.torch.load_file(\"encoder.safetensors\"))";
 
 /// Sizes of a simulated survey.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -202,6 +238,10 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Info { survey } if survey.extension().is_some_and(|extension| extension == "parquet") => {
             print!("{}", table1(&Manifest::read(&survey)?));
+        Verb::Convert { what: Convertible::Weights { from, to, options } } => {
+            for line in convert_weights(&from, &to, &options)? {
+                println!("{line}");
+            }
             Ok(())
         }
         Verb::Info { survey } => info(&survey),

@@ -16,6 +16,7 @@ use ssl_simclr::{Encoder, Pretraining, SimClrConfig, pretrain};
 
 use crate::frames::SurveyFrames;
 use crate::interrupt::{self, Interrupted};
+use crate::model_card::ModelCard;
 use crate::progress::Stage;
 use crate::run_config::hexadecimal;
 use crate::sky_split::SkySplit;
@@ -188,6 +189,7 @@ pub fn train(
     }
     let mut file = run.checkpoint([("run.toml", run_toml.to_owned())])?;
     file.tensors.retain(|name, _| !name.starts_with("optimizer."));
+    ModelCard::of_checkpoint(&file)?.write_beside(&done)?; // before the checkpoint, which ends the stage
     file.write(&done)?;
     remove_if_there(&state)?;
     stage.end(&format!("loss {:.3} after {} steps", run.losses().last().copied().unwrap_or(f32::NAN), run.steps()));

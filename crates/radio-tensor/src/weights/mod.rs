@@ -1,4 +1,4 @@
-//! Weights in and out: encoders of other libraries become a [`ResNet`], and ours become files that others read.
+//! Weights in and out: encoders of other libraries become a [`ResNet`](crate::resnet::ResNet), and ours become files that others read.
 //!
 //! In ([`read_encoder`]): our checkpoints and any `.safetensors` with torchvision's names ([`state_dict`]), PyTorch's
 //! `.pth` ([`torch_zip`], [`pickle`]: nothing in a pickle is ever executed), and Keras' HDF5 weight files ([`keras`]). Layers are matched by name,
