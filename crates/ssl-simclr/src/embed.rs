@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::SimClrConfig;
-use crate::error::Result;
+use crate::error::{Result, SimClrError};
 use crate::pretrain::FromChannels;
 
 /// An encoder with the pre-processing it was trained on.
@@ -28,12 +28,20 @@ impl Encoder {
         Self { trunk, recipe }
     }
 
-    /// Reads a checkpoint written by pre-training.
+    /// Reads a checkpoint written by pre-training, or converted weights with a recipe (`recipe.toml`) inside.
     ///
     /// # Errors
-    /// If the file cannot be read, is damaged, or was not written by this crate.
+    /// If the file cannot be read, is damaged, or is neither.
     pub fn read(path: &Path) -> Result<Self> {
         let loaded = Checkpoint::read(path)?;
+        let recipe = loaded.text("recipe.toml");
+        if let (Err(_), Ok(recipe), Some(record)) = (loaded.text("simclr.toml"), recipe, loaded.encoder()?) {
+            let recipe: Recipe = toml::from_str(recipe).map_err(|e| SimClrError::Config(e.to_string()))?;
+            recipe.check().map_err(|e| SimClrError::Config(e.to_string()))?;
+            let mut trunk = ResNet::new(record.network, &mut ChaCha8Rng::seed_from_u64(0));
+            loaded.load_trunk(&mut trunk)?;
+            return Ok(Self { trunk, recipe });
+        }
         let config = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
         let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(0));
         trunk.set_precision(config.precision);
