@@ -123,6 +123,7 @@ def make(folder):
 
     prefixed = lambda prefix, model: {prefix + key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
     case("resnet18.pth", torchvision.models.resnet18(), lambda m, p: torch.save(m.state_dict(), p))
+    case("resnet18-old.pth", torchvision.models.resnet18(), lambda m, p: torch.save(m.state_dict(), p, _use_new_zipfile_serialization=False))
     case("resnet34-module.pth", torchvision.models.resnet34(), lambda m, p: torch.save(prefixed("module.", m), p))
     case("resnet50.safetensors", torchvision.models.resnet50(), lambda m, p: save_file(m.state_dict(), p))
     case("resnet18-half.pt", torchvision.models.resnet18(), lambda m, p: torch.save({k: v.bfloat16() if v.is_floating_point() else v for k, v in m.state_dict().items()}, p))

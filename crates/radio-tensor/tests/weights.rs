@@ -270,8 +270,10 @@ fn a_whole_keras_model() {
     assert!(features(&encoder.trunk).iter().all(|v| v.is_finite()));
 }
 
-/// A PyTorch file: a zip archive with a hand-written pickle.
-fn pth(entries: &[(&str, &[usize], &[f32])], method: zip::CompressionMethod, end: &[u8]) -> Vec<u8> {
+type Entry<'a> = (&'a str, &'a [usize], &'a [f32]);
+
+/// The pickle of a PyTorch checkpoint, by hand.
+fn program(entries: &[Entry]) -> Vec<u8> {
     let mut program = b"\x80\x02}(".to_vec();
     let text = |program: &mut Vec<u8>, text: &str| {
         program.push(b'X');
@@ -302,40 +304,66 @@ fn pth(entries: &[(&str, &[usize], &[f32])], method: zip::CompressionMethod, end
         program.extend(b"t\x89}tR");
     }
     program.extend(b"uu.");
-    program.extend(end);
+    program
+}
+
+fn little_endian(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// A PyTorch file: a zip archive.
+fn pth(entries: &[Entry]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut put = |name: &str, bytes: &[u8]| {
         archive.start_file(format!("archive/{name}"), options).unwrap();
         archive.write_all(bytes).unwrap();
     };
-    put("data.pkl", &program);
+    put("data.pkl", &program(entries));
     for (key, (_, _, values)) in entries.iter().enumerate() {
-        put(&format!("data/{key}"), &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        put(&format!("data/{key}"), &little_endian(values));
     }
     archive.finish().unwrap().into_inner()
 }
 
-fn pth_of(model: &ResNet) -> Vec<u8> {
-    let file = tensors(model);
-    let entries: Vec<(&str, &[usize], &[f32])> =
-        file.tensors.iter().map(|(name, (shape, values))| (name.as_str(), &shape[..], &values[..])).collect();
-    pth(&entries, zip::CompressionMethod::Stored, b"")
+/// The same as PyTorch wrote it before 1.6: five pickles and the storages in a row.
+fn old_pth(entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();
+    bytes.extend(program(entries));
+    bytes.extend(b"\x80\x02](");
+    for key in 0..entries.len() {
+        let key = key.to_string();
+        bytes.extend([b'X', key.len() as u8, 0, 0, 0]);
+        bytes.extend(key.as_bytes());
+    }
+    bytes.extend(b"e.");
+    for (_, _, values) in entries {
+        bytes.extend((values.len() as u64).to_le_bytes());
+        bytes.extend(little_endian(values));
+    }
+    bytes
+}
+
+fn entries(file: &Checkpoint) -> Vec<Entry<'_>> {
+    file.tensors.iter().map(|(name, (shape, values))| (name.as_str(), &shape[..], &values[..])).collect()
 }
 
 #[test]
 fn a_pytorch_file() {
     let place = place("model.pth");
     let model = trunk(Depth::ResNet18, 2);
-    std::fs::write(&place.path, pth_of(&model)).unwrap();
-    let encoder = read(&place.path).unwrap();
-    assert_eq!((encoder.origin.as_str(), encoder.prefix.as_str()), ("PyTorch zip", "state_dict."));
-    assert_eq!(features(&encoder.trunk), features(&model));
+    let file = tensors(&model);
+    for (bytes, origin) in [(pth(&entries(&file)), "PyTorch zip"), (old_pth(&entries(&file)), "PyTorch, before 1.6")] {
+        std::fs::write(&place.path, bytes).unwrap();
+        let encoder = read(&place.path).unwrap();
+        assert_eq!((encoder.origin.as_str(), encoder.prefix.as_str()), (origin, "state_dict."));
+        assert_eq!(features(&encoder.trunk), features(&model));
+    }
     // A view larger than its storage; a storage that is not there; a file of the old form; an empty archive.
-    std::fs::write(&place.path, pth(&[("x", &[3, 2], &[0.0; 5])], zip::CompressionMethod::Stored, b"")).unwrap();
+    std::fs::write(&place.path, pth(&[("x", &[3, 2], &[0.0; 5])])).unwrap();
     assert!(refused(&place.path).contains("holds 5 values"), "{}", refused(&place.path));
     std::fs::write(&place.path, b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.").unwrap();
-    assert!(refused(&place.path).contains("before 1.6"));
+    assert!(refused(&place.path).contains("ends early"));
     let empty = zip::ZipWriter::new(std::io::Cursor::new(Vec::new())).finish().unwrap().into_inner();
     std::fs::write(&place.path, &empty).unwrap();
     assert!(refused(&place.path).contains("first bytes"));
@@ -370,17 +398,18 @@ proptest! {
     /// Whatever is broken, the answer is an encoder or one of the errors for files.
     #[test]
     fn damaged_files_never_panic(
-        format in 0usize..3, cut in prop::option::weighted(0.3, any::<usize>()), near in prop::bool::weighted(0.6),
+        format in 0usize..4, cut in prop::option::weighted(0.3, any::<usize>()), near in prop::bool::weighted(0.6),
         changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..24),
     ) {
+        let config = ResNetConfig { depth: Depth::ResNet18, width: 1 };
+        let small = tensors(&ResNet::new(config, &mut ChaCha8Rng::seed_from_u64(0)));
         let bytes = match format {
             0 => std::fs::read(FIXTURE).unwrap(),
-            1 => pth_of(&ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 1 }, &mut ChaCha8Rng::seed_from_u64(0))),
+            1 => pth(&entries(&small)),
+            2 => old_pth(&entries(&small)),
             _ => {
                 let place = place("x.safetensors");
-                tensors(&ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 1 }, &mut ChaCha8Rng::seed_from_u64(0)))
-                    .write(&place.path)
-                    .unwrap();
+                small.write(&place.path).unwrap();
                 std::fs::read(&place.path).unwrap()
             }
         };

@@ -1,7 +1,7 @@
 //! Weights in and out: encoders of other libraries become a [`ResNet`](crate::resnet::ResNet), and ours become files that others read.
 //!
 //! In ([`read_encoder`]): our checkpoints and any `.safetensors` with torchvision's names ([`state_dict`]), PyTorch's
-//! `.pth` ([`torch_zip`], [`pickle`]: nothing in a pickle is ever executed), and Keras' HDF5 weight files ([`keras`]). Layers are matched by name,
+//! `.pth` ([`torch_file`], [`pickle`]: nothing in a pickle is ever executed), and Keras' HDF5 weight files ([`keras`]). Layers are matched by name,
 //! never by order; every shape is checked; what is missing or left over is listed ([`adopt`]).
 //!
 //! Out: [`export::to_safetensors`] for `load_state_dict`, [`onnx::to_onnx`] for everything else.
@@ -20,7 +20,7 @@ pub mod keras;
 pub mod onnx;
 pub mod pickle;
 pub mod state_dict;
-pub mod torch_zip;
+pub mod torch_file;
 
 mod protobuf;
 
@@ -37,8 +37,8 @@ pub(crate) const MOST_VALUES: usize = 1 << 29;
 pub enum WeightFormat {
     /// safetensors: our checkpoints, and PyTorch's.
     Safetensors,
-    /// PyTorch's `.pth` / `.pt` / `.ckpt`: a pickle and its storages in a zip archive.
-    TorchZip,
+    /// PyTorch's `.pth` / `.pt` / `.ckpt`: a pickle and its storages, in a zip archive or (before 1.6) in a row.
+    Torch,
     /// Keras' HDF5 (`.h5`).
     KerasHdf5,
 }
@@ -54,12 +54,9 @@ impl WeightFormat {
         std::fs::File::open(path).map_err(io)?.take(9).read_to_end(&mut head).map_err(io)?;
         match &head[..] {
             [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::KerasHdf5),
-            [b'P', b'K', 3, 4, ..] => Ok(Self::TorchZip),
+            [b'P', b'K', 3, 4, ..] => Ok(Self::Torch),
             [_, _, _, _, _, _, _, _, b'{'] => Ok(Self::Safetensors),
-            [0x80, _, ..] => Err(format_error(
-                path,
-                "a PyTorch file of the form before 1.6; load it in PyTorch and save it again with torch.save",
-            )),
+            [0x80, _, 0x8a, 0x0a, ..] => Ok(Self::Torch), // the long number old files begin with
             _ => Err(format_error(path, "expected safetensors, a PyTorch zip file or HDF5 by its first bytes")),
         }
     }
@@ -80,7 +77,7 @@ pub fn read_encoder(path: &Path, input: InputChoice) -> Result<ImportedEncoder> 
 pub fn read_state_dict(path: &Path) -> Result<StateDict> {
     match WeightFormat::of_file(path)? {
         WeightFormat::Safetensors => state_dict::read_safetensors(path),
-        WeightFormat::TorchZip => torch_zip::read(path),
+        WeightFormat::Torch => torch_file::read(path),
         WeightFormat::KerasHdf5 => keras::read(path),
     }
 }

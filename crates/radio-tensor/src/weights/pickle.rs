@@ -50,6 +50,14 @@ impl Pickle {
         self.nodes.get(place).unwrap_or(&Node::Other)
     }
 
+    /// All objects outside the pickle, by their descriptions.
+    pub fn persistent(&self) -> impl Iterator<Item = Place> + '_ {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Persistent(place) => Some(*place),
+            _ => None,
+        })
+    }
+
     /// The whole.
     pub fn root(&self) -> Place {
         self.root
@@ -109,11 +117,19 @@ type Step<T> = Result<T, String>;
 /// # Errors
 /// In words, on an unknown instruction, an early end, a stack that runs empty, or too many values.
 pub fn read(bytes: &[u8]) -> Step<Pickle> {
+    Ok(read_first(bytes)?.0)
+}
+
+/// Reads the first of several pickles; also what follows it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_first(bytes: &[u8]) -> Step<(Pickle, &[u8])> {
     let mut machine =
         Machine { input: bytes, nodes: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     while machine.step()? {}
     let root = machine.pop()?;
-    Ok(Pickle { nodes: machine.nodes, root })
+    Ok((Pickle { nodes: machine.nodes, root }, machine.input))
 }
 
 impl<'a> Machine<'a> {

@@ -1,4 +1,5 @@
-//! PyTorch's checkpoint files (`.pth`, `.pt`, Lightning's `.ckpt`): a zip archive of a pickle and one file for each storage.
+//! PyTorch's checkpoint files (`.pth`, `.pt`, Lightning's `.ckpt`): a zip archive of a pickle and one file for each storage,
+//! or, before PyTorch 1.6, pickles and storages one behind the other.
 //!
 //! Dictionaries inside dictionaries are walked by their string keys, so that `state_dict` is found where Lightning and
 //! solo-learn put it; whatever else a checkpoint holds (settings, optimisers, Python objects) is passed over.
@@ -24,8 +25,13 @@ const DEEPEST: usize = 4;
 /// If the file cannot be read, is damaged, or a tensor does not fit its storage.
 pub fn read(path: &Path) -> Result<StateDict> {
     let bytes = read_file(path)?;
-    let tensors = guarded(path, || read_archive(&bytes).map_err(|reason| format_error(path, reason)))?;
-    Ok(StateDict { path: path.to_path_buf(), tensors, origin: "PyTorch zip".into(), ..StateDict::default() })
+    let is_archive = bytes.starts_with(b"PK");
+    let tensors = guarded(path, || {
+        let tensors = if is_archive { read_archive(&bytes) } else { read_plain(&bytes) };
+        tensors.map_err(|reason| format_error(path, reason))
+    })?;
+    let origin = if is_archive { "PyTorch zip" } else { "PyTorch, before 1.6" };
+    Ok(StateDict { path: path.to_path_buf(), tensors, origin: origin.into(), ..StateDict::default() })
 }
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -41,13 +47,56 @@ fn read_archive(bytes: &[u8]) -> Reading<Tensors> {
     let folder = pickle_name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
     let program = entry(&mut archive, &pickle_name, LONGEST_PICKLE)?;
     let pickle = pickle::read(&program)?;
+    let limit = bytes.len() as u64;
+    tensors(&pickle, |key| entry(&mut archive, &format!("{folder}data/{key}"), limit))
+}
+
+/// The form before PyTorch 1.6: five pickles (magic number, version, machine, the checkpoint, keys of storages), then every
+/// storage behind its number of values.
+fn read_plain(bytes: &[u8]) -> Reading<Tensors> {
+    let mut rest = bytes;
+    for _ in 0..3 {
+        rest = pickle::read_first(rest)?.1;
+    }
+    let (checkpoint, rest) = pickle::read_first(rest)?;
+    let (keys, mut rest) = pickle::read_first(rest)?;
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for storage in checkpoint.persistent() {
+        let Some(&[_, kind, key, ..]) = checkpoint.sequence(storage) else { continue };
+        if let (Some((_, kind)), Some(key)) = (checkpoint.global(kind), checkpoint.text(key)) {
+            let size = match kind {
+                "DoubleStorage" | "LongStorage" => 8,
+                "FloatStorage" | "IntStorage" => 4,
+                "HalfStorage" | "BFloat16Storage" | "ShortStorage" => 2,
+                "ByteStorage" | "CharStorage" | "BoolStorage" => 1,
+                other => return Err(format!("storage of an unknown kind {other}")),
+            };
+            sizes.insert(key, size);
+        }
+    }
+    let mut storages: BTreeMap<&str, &[u8]> = BTreeMap::new();
+    for &key in keys.sequence(keys.root()).ok_or("no list of storages")? {
+        let key = keys.text(key).ok_or("a storage without a name")?;
+        let size = sizes.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
+        let (count, values) = rest.split_first_chunk::<8>().ok_or("the storages end early")?;
+        let length = usize::try_from(u64::from_le_bytes(*count)).ok().and_then(|count| count.checked_mul(*size));
+        let (values, behind) = length.and_then(|n| values.split_at_checked(n)).ok_or("the storages end early")?;
+        storages.insert(key, values);
+        rest = behind;
+    }
+    let storage = |key: &str| storages.get(key).map(|bytes| bytes.to_vec()).ok_or_else(|| format!("no storage {key}"));
+    tensors(&checkpoint, storage)
+}
+
+/// All float tensors of a checkpoint, given its storages.
+fn tensors(pickle: &Pickle, mut storage: impl FnMut(&str) -> Reading<Vec<u8>>) -> Reading<Tensors> {
     let mut found = Vec::new();
-    walk(&pickle, pickle.root(), String::new(), 0, &mut found);
+    walk(pickle, pickle.root(), String::new(), 0, &mut found);
     let mut tensors = Tensors::new();
     let mut total = 0usize;
     let mut storages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (name, place) in found {
-        let Some(tensor) = describe(&pickle, place, 0) else { continue };
+        let Some(tensor) = describe(pickle, place, 0) else { continue };
         let Some(stored) = tensor.stored else { continue };
         let count = values_of(&tensor.shape).ok_or_else(|| format!("{name}: absurd shape {:?}", tensor.shape))?;
         total += count;
@@ -55,9 +104,7 @@ fn read_archive(bytes: &[u8]) -> Reading<Tensors> {
             return Err("more values than are accepted".into());
         }
         if !storages.contains_key(&tensor.key) {
-            let file = format!("{folder}data/{}", tensor.key);
-            let limit = bytes.len() as u64;
-            storages.insert(tensor.key.clone(), entry(&mut archive, &file, limit).map_err(|e| format!("{name}: {e}"))?);
+            storages.insert(tensor.key.clone(), storage(&tensor.key).map_err(|e| format!("{name}: {e}"))?);
         }
         let values = tensor.values(stored, &storages[&tensor.key]).map_err(|e| format!("{name}: {e}"))?;
         tensors.insert(name, (tensor.shape, values));
