@@ -3,11 +3,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use frame_features::{ComplexityConfig, gzip_complexity};
 use ndarray::{ArrayView2, Axis};
 use radio_io::data_set::{CatalogueSource, ComplexityMeasure, LeftOutSource, SourceSettings, Watch, WhyLeftOut};
-use radio_io::{Manifest, Survey};
+use radio_io::{Catalogue, CatalogueColumns, Manifest, Survey};
 
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
@@ -61,42 +61,24 @@ fn watched<T>(name: &'static str, scan: impl FnOnce(&Watch<'_>) -> Result<T, rad
     Ok(made)
 }
 
-/// Reads a catalogue in CSV: columns `id`, `ra`, `dec` (degrees, J2000), `size_arcsec` (the larger extent, or east to west), if there
-/// is one `height_arcsec` (south to north), and if there is one `labels` (`;` between them). Other columns are passed over.
+/// Reads the sources of a catalogue in CSV, VOTable, FITS or Parquet. `columns` is a TOML file that names its columns
+/// ([`CatalogueColumns`]); without it they are guessed.
 ///
 /// # Errors
-/// If the file cannot be read, a column is missing, or a number is none; with the line.
-pub fn read_sources(path: &Path) -> Result<Vec<CatalogueSource>> {
-    let place = || path.display().to_string();
-    let mut reader =
-        csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path).with_context(place)?;
-    let headers = reader.headers().with_context(place)?.clone();
-    let find = |name: &str| headers.iter().position(|header| header == name);
-    let need = |name: &str| {
-        let found = headers.iter().collect::<Vec<_>>().join(", ");
-        find(name).with_context(|| format!("{}: no column `{name}`, found {found}", path.display()))
+/// If the file cannot be read, has no position or no size, or a row makes no sense; with the place.
+pub fn read_sources(path: &Path, columns: Option<&Path>) -> Result<Vec<CatalogueSource>> {
+    let read_columns = |file: &Path| -> Result<CatalogueColumns> {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        toml::from_str(&text).with_context(|| file.display().to_string())
     };
-    let (id, ra, dec, size) = (need("id")?, need("ra")?, need("dec")?, need("size_arcsec")?);
-    let (height, labels) = (find("height_arcsec"), find("labels"));
-    let mut sources = Vec::new();
-    for record in reader.records() {
-        let record = record.with_context(place)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let number = |column: usize| -> Result<f64> {
-            let text = &record[column];
-            text.parse().with_context(|| format!("{}, line {line}: `{text}` is no number", path.display()))
-        };
-        let width = number(size)?;
-        let words = labels.map(|column| record[column].split(';').map(str::trim)).into_iter().flatten();
-        sources.push(CatalogueSource {
-            id: record[id].to_owned(),
-            ra_deg: number(ra)?,
-            dec_deg: number(dec)?,
-            size_arcsec: (width, height.map_or(Ok(width), number)?),
-            labels: words.filter(|word| !word.is_empty()).map(str::to_owned).collect(),
-        });
-    }
-    Ok(sources)
+    let columns = columns.map(read_columns).transpose()?;
+    let catalogue = Catalogue::read(path, columns.as_ref())?;
+    ensure!(
+        catalogue.columns.size.is_some(),
+        "{}: no column holds the size of the sources; name one with --columns (size = {{ column = \"LAS\", unit = \"arcsec\" }})",
+        path.display()
+    );
+    Ok(catalogue.sources.iter().map(CatalogueSource::from).collect())
 }
 
 /// Sources without a cutout, in words: how many for each reason, and one of them.
@@ -123,23 +105,28 @@ mod tests {
     #[test]
     fn catalogues_are_read_and_mistakes_named() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        let path = folder.path().join("sources.csv");
-        let read = |text: &str| {
+        let (path, columns) = (folder.path().join("sources.csv"), folder.path().join("columns.toml"));
+        let read = |text: &str, columns: Option<&Path>| {
             std::fs::write(&path, text).expect("can be written");
-            read_sources(&path)
+            read_sources(&path, columns)
         };
-        let text = "# a list\nname,dec,ra,size_arcsec,id,labels\nx, -30.5 ,201.25,40,J1,FR-I; bent\ny,-31,202,50,J2,\n";
-        let sources = read(text)?;
+        let text = "# a list\nname,dec,ra,size_arcsec,id,labels\nx,-30.5,201.25,40,J1,FR-I; bent\ny,-31,202,50,J2,\n";
+        let sources = read(text, None)?;
         assert_eq!((sources[0].id.as_str(), sources[0].ra_deg, sources[0].dec_deg), ("J1", 201.25, -30.5));
         assert_eq!((sources[0].size_arcsec, sources[1].size_arcsec), ((40.0, 40.0), (50.0, 50.0)));
         assert_eq!(sources[0].labels, ["FR-I", "bent"]);
         assert!(sources[1].labels.is_empty());
-        assert_eq!(read("id,ra,dec,size_arcsec,height_arcsec\na,1,2,30,20\n")?[0].size_arcsec, (30.0, 20.0));
+        std::fs::write(
+            &columns,
+            "id = \"n\"\nposition = { ra = \"a\", dec = \"d\" }\nsize = { column = \"s\", unit = \"arcmin\" }\n",
+        )?;
+        assert_eq!(read("n,a,d,s\nq,1,2,3\n", Some(&columns))?[0].size_arcsec, (180.0, 180.0));
         for (text, parts) in [
-            ("id,ra,size_arcsec\na,1,2\n", ["`dec`", "id, ra, size_arcsec"]),
-            ("id,ra,dec,size_arcsec\na,1,2,3\nb,1,x,3\n", ["line 3", "`x`"]),
+            ("id,ra,size_arcsec\na,1,2\n", ["dec", "size_arcsec"]),
+            ("id,ra,dec,size_arcsec\na,1,2,3\nb,1,99,3\n", ["row 2", "99"]),
+            ("id,ra,dec\na,1,2\n", ["--columns", "size"]),
         ] {
-            let refused = format!("{:#}", read(text).unwrap_err());
+            let refused = format!("{:#}", read(text, None).unwrap_err());
             assert!(parts.iter().chain(&["sources.csv"]).all(|part| refused.contains(part)), "{refused}");
         }
         Ok(())

@@ -69,9 +69,12 @@ enum Verb {
     Cutouts {
         /// The survey file.
         survey: PathBuf,
-        /// Sources in CSV: id, ra, dec, size_arcsec, and if wanted height_arcsec and labels.
+        /// Sources in CSV, VOTable, FITS or Parquet: name, position, size, labels.
         #[arg(long, value_name = "FILE")]
         catalogue: Option<PathBuf>,
+        /// Which columns of the catalogue hold what, as TOML; guessed without it.
+        #[arg(long, value_name = "FILE", requires = "catalogue")]
+        columns: Option<PathBuf>,
         /// Size of a box in units of its source.
         #[arg(long, default_value_t = 1.5, requires = "catalogue")]
         factor: f64,
@@ -238,6 +241,8 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Info { survey } if survey.extension().is_some_and(|extension| extension == "parquet") => {
             print!("{}", table1(&Manifest::read(&survey)?));
+            Ok(())
+        }
         Verb::Convert { what: Convertible::Weights { from, to, options } } => {
             for line in convert_weights(&from, &to, &options)? {
                 println!("{line}");
@@ -245,7 +250,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Info { survey } => info(&survey),
-        Verb::Cutouts { survey, catalogue, factor, min_side, every_mosaic, out, compute } => {
+        Verb::Cutouts { survey, catalogue, columns, factor, min_side, every_mosaic, out, compute } => {
             use_compute(&compute)?;
             let survey = stages::open_survey(&survey)?;
             let manifest = match catalogue {
@@ -258,7 +263,7 @@ fn run(verb: Verb) -> Result<()> {
                         coverage: if every_mosaic { Coverage::Every } else { Coverage::Best },
                         max_blank_fraction: survey.frames.max_blank_fraction,
                     };
-                    let sources = cutouts::read_sources(&catalogue)?;
+                    let sources = cutouts::read_sources(&catalogue, columns.as_deref())?;
                     let (manifest, left_out) = cutouts::around_sources(&survey, &sources, &settings)?;
                     for words in cutouts::left_out_words(&left_out) {
                         eprintln!("left out: {words}");

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    catalogue::Source,
     cutout::{blank_fraction, jy_per_beam},
     error::Error,
     frame_set::SurveyMosaic,
@@ -33,6 +34,20 @@ pub struct CatalogueSource {
     pub size_arcsec: (f64, f64),
     /// Its labels.
     pub labels: Vec<String>,
+}
+
+impl From<&Source> for CatalogueSource {
+    /// A source of a catalogue, as wide as it is high; one without a size has none here either, and gets no cutout.
+    fn from(source: &Source) -> Self {
+        let size = source.size_arcsec.unwrap_or(f64::NAN);
+        Self {
+            id: source.id.clone(),
+            ra_deg: source.ra_deg,
+            dec_deg: source.dec_deg,
+            size_arcsec: (size, size),
+            labels: source.labels.clone(),
+        }
+    }
 }
 
 /// The shape of the box around a source.
