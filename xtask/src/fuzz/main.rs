@@ -5,6 +5,7 @@
 //! ([`mutate`]) and read; the same seed gives the same files. Whatever is found is kept in a folder, one file each, with the words of
 //! the failure; each such file became a test of the reader.
 mod counting_allocator;
+mod format_targets;
 mod mutate;
 mod targets;
 

@@ -4,6 +4,8 @@ use std::path::Path;
 use anyhow::Result;
 use radio_io::{Card, FeatureTable, FrameLabels, Mosaic, Survey, Wcs, write_image};
 
+use crate::format_targets::format_targets;
+
 /// A reader and good files for it.
 pub struct Target {
     /// Name of the reader.
@@ -19,13 +21,13 @@ pub struct Target {
 }
 
 /// Any shorter file may still be a good one, as with lines of text.
-fn may_end_anywhere(_: &[u8]) -> usize {
+pub fn may_end_anywhere(_: &[u8]) -> usize {
     0
 }
 
 /// All targets; good files are made below `work`.
 pub fn targets(work: &Path) -> Result<Vec<Target>> {
-    Ok(vec![
+    let mut targets = vec![
         Target {
             name: "FITS image",
             extension: "fits",
@@ -68,7 +70,9 @@ pub fn targets(work: &Path) -> Result<Vec<Target>> {
             read: |path| FeatureTable::read_ascii(path).map(drop).map_err(|e| e.to_string()),
             needs: may_end_anywhere,
         },
-    ])
+    ];
+    targets.extend(format_targets(work)?);
+    Ok(targets)
 }
 
 const SURVEY: &str = r#"name = "scorpio"
@@ -87,7 +91,7 @@ max_blank_fraction = 0.3
 const LABELS: &str = "frame,labels\nfield_r00000_c00064_s32,COMPACT;EXTENDED\nfield_r00016_c00064_s32,PECULIAR\nfield_r00032_c00064_s32,ARTEFACT\n";
 
 /// What a reader of windows does: headers, sky, beam, and a few windows.
-fn read_image(path: &Path) -> Result<(), String> {
+pub fn read_image(path: &Path) -> Result<(), String> {
     let words = |error: radio_io::FitsError| error.to_string();
     let mosaic = Mosaic::open(path).map_err(words)?;
     if let Ok(Some(wcs)) = mosaic.wcs()
