@@ -434,3 +434,19 @@ fn what_a_format_cannot_hold_is_refused() {
     assert!(matches!(column.numbers("name"), Err(Error::ColumnKind { .. })));
     assert!(matches!(column.numbers("nome"), Err(Error::NoColumn { .. })));
 }
+
+/// Found by fuzzing: six bytes of a FITS file passed for a text table with one column.
+#[test]
+fn what_is_left_of_a_file_is_no_text_table() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    for (name, text) in [("a.fits", "SIMPLE"), ("a.parquet", "PAR"), ("a.vot", "VOTABLE x\n1 2\n")] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text)?;
+        let refused = Table::read(&path).err().ok_or(name)?;
+        assert!(matches!(refused, Error::TableKind { .. }), "{name}: {refused}");
+    }
+    let path = folder.path().join("a.srl");
+    std::fs::write(&path, "# ra dec\n1 2\n")?;
+    assert_eq!(Table::read(&path)?.rows(), 1);
+    Ok(())
+}
