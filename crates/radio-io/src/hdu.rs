@@ -137,7 +137,7 @@ impl Hdu {
         }
     }
 
-    fn summary(&self) -> HduSummary {
+    pub fn summary(&self) -> HduSummary {
         let kind = self.kind();
         let compressed = kind == HduKind::CompressedImage;
         let restored = || restored_header(&self.header);

@@ -24,7 +24,7 @@
 //! cut a survey; [`survey::Survey`], the file that describes one; then [`frame_labels`] and [`feature_table`]. [`wcs::Wcs`]
 //! tells where a pixel lies on the sky, [`celestial`] joins frames, matches positions and measures areas, [`regions`] reads and writes DS9 and
 //! CASA regions. [`table::Table`] opens tables of any format, [`catalogue::Catalogue`] makes sources of them, [`data_list`] reads the lists of
-//! other tools, and [`data_set`] makes manifests of cutouts.
+//! other tools, and [`data_set`] makes manifests of cutouts. [`doctor::examine`] says of any of these files what is wrong with it.
 
 pub mod beam;
 pub mod brightness;
@@ -36,6 +36,7 @@ mod compressed;
 pub mod cutout;
 pub mod data_list;
 pub mod data_set;
+pub mod doctor;
 pub mod error;
 pub mod feature_table;
 pub mod feature_text;

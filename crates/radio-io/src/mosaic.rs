@@ -9,6 +9,7 @@ use std::{
     borrow::Cow,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ndarray::Array2;
@@ -70,7 +71,7 @@ pub trait PixelSource: Send + Sync {
 #[derive(Debug)]
 pub struct Mosaic {
     path: PathBuf,
-    file: FileBytes,
+    file: Arc<FileBytes>,
     unit: ImageUnit,
     scaling: Scaling,
     remarks: Vec<String>,
@@ -94,7 +95,11 @@ impl Mosaic {
     /// [`FitsError::NotAnImage`] for spectra, and for cubes of which no plane was chosen; [`FitsError::Plane`] for a choice
     /// that cannot be made; [`FitsError::NoSuchHdu`], [`FitsError::NoPixels`] and [`FitsError::NoImage`].
     pub fn open_image(path: &Path, choice: &ImageChoice) -> Result<Self, FitsError> {
-        let file = FileBytes::open(path)?;
+        Self::open_in(Arc::new(FileBytes::open(path)?), path, choice)
+    }
+
+    /// The same for a file that is mapped already: a `.fits.gz` need not be inflated for each of its images.
+    pub(crate) fn open_in(file: Arc<FileBytes>, path: &Path, choice: &ImageChoice) -> Result<Self, FitsError> {
         let unit = find_image(&file, path, choice)?;
         let (scaling, remarks) = scaling_of(&unit);
         Ok(Self { path: path.to_path_buf(), file, unit, scaling, remarks })
