@@ -42,6 +42,7 @@ pub mod compute;
 pub mod convert;
 
 pub mod cutouts;
+pub mod doctor;
 
 pub mod model_card;
 

@@ -11,6 +11,7 @@ use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
+use radio_ssl::doctor;
 use radio_ssl::frames::SurveyFrames;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::stages::{self, RunFolder};
@@ -27,6 +28,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:\n  \
     radio-ssl simulate --tier tiny --out sky              a small simulated survey\n  \
     radio-ssl info sky/survey.toml                        what is in it\n  \
+    radio-ssl doctor map.fits                             what is wrong with a file, and what to do about it\n  \
     radio-ssl pretrain sky/survey.toml --out run          train an encoder on its frames\n  \
     radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
     radio-ssl anomalies features.parquet --out scores.csv rank the frames\n  \
@@ -39,6 +41,14 @@ const SIMULATE_EXAMPLES: &str = "Examples:\n  \
     radio-ssl simulate --sky first --tier quarter --seed 1 --out first      with a balanced list of cutouts by class\n\n\
     Sizes: tiny takes a second, demo ten, paper (32768 x 32768 pixels, 9 GB on disk) some minutes.\n\
     The same sky, tier and seed always give the same files.";
+
+const DOCTOR_EXAMPLES: &str = "Examples:\n  \
+    radio-ssl doctor maps/*.fits                          is anything wrong with these maps?\n  \
+    radio-ssl doctor survey.toml manifest.parquet         keys, and the mosaics that they name\n  \
+    radio-ssl doctor --json catalogue.vot ds9.reg         for another program\n\n\
+    Knows FITS (plain, gzipped, tile-compressed), PNG, CSV, VOTable, Parquet, manifests, survey files, the lists of sclassifier,\n\
+    caesar and COCO, DS9 and CASA regions, by their contents. Every pixel is read once, every checksum verified.\n\n\
+    Exit codes: 0 no file has an error (warnings and notes may stand), 1 at least one has, 2 wrong usage.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -64,6 +74,16 @@ enum Verb {
     Info {
         /// The survey file, or a manifest (`.parquet`).
         survey: PathBuf,
+    },
+    /// Say what is wrong with files, where, and what to do about it.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        /// Maps, pictures, tables, manifests, survey files, data lists, regions.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print JSON: an array with path, kind, facts and findings of each file.
+        #[arg(long)]
+        json: bool,
     },
     /// Write a manifest of cutouts: of the survey's grid, or around the sources of a catalogue.
     Cutouts {
@@ -250,6 +270,21 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Info { survey } => info(&survey),
+        Verb::Doctor { files, json } => {
+            let mut examinations = Vec::with_capacity(files.len());
+            for file in &files {
+                let examination = doctor::examination(file);
+                if !json {
+                    println!("{}", doctor::block(&examination));
+                }
+                examinations.push(examination);
+            }
+            println!("{}", if json { doctor::json(&examinations)? } else { doctor::summary(&examinations) });
+            match doctor::unusable(&examinations) {
+                0 => Ok(()),
+                sick => bail!("{sick} of {} file(s) cannot be used as they are", files.len()),
+            }
+        }
         Verb::Cutouts { survey, catalogue, columns, factor, min_side, every_mosaic, out, compute } => {
             use_compute(&compute)?;
             let survey = stages::open_survey(&survey)?;
