@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
+    MOST_TEXT_BYTES,
     finding::{Examination, Place},
     fits_header::examine_header,
     image::examine_image,
@@ -88,6 +89,11 @@ pub(super) fn examine_fits(report: &mut Examination, path: &Path) {
         if is_image && cut != Some(number) {
             examine_image(report, &file, path, &unit.summary);
         } else if matches!(unit.summary.kind, HduKind::BinaryTable | HduKind::TextTable) && cut.is_none() {
+            if file.len() as u64 > MOST_TEXT_BYTES {
+                let found = format!("a table within {} bytes", file.len());
+                report.note(Place::hdu(number), found, "the file is too large for its tables to be looked at");
+                continue;
+            }
             match Table::from_bytes(file.to_vec(), path, &TableChoice::Number(number)) {
                 Ok(table) => describe_table(report, &table, Place::hdu(number)),
                 Err(refused) => report.findings.push(refusal(&refused, path)),

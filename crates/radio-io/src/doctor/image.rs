@@ -129,7 +129,8 @@ fn card_place(header: &Header, summary: &HduSummary, keyword: &str) -> Place {
     }
 }
 
-fn frame_words(frame: SkyFrame) -> String {
+/// A frame as astronomers write it.
+pub(super) fn frame_words(frame: SkyFrame) -> String {
     match frame {
         SkyFrame::Icrs => "ICRS".to_owned(),
         SkyFrame::Fk5 { equinox } => format!("FK5 J{equinox}"),

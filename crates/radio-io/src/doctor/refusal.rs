@@ -86,6 +86,10 @@ pub(super) fn fits_refusal(error: &FitsError, file: &Path) -> Finding {
 }
 
 fn finding(place: Place, found: String, remedy: &str) -> Finding {
+    // The place stands before the words already.
+    let prefixes = [place.line.map(|line| format!("line {line}: ")), place.hdu.map(|hdu| format!("header {hdu}: "))];
+    let prefix = prefixes.into_iter().flatten().find(|prefix| found.starts_with(prefix.as_str()));
+    let found = prefix.and_then(|prefix| found.strip_prefix(&prefix).map(str::to_owned)).unwrap_or(found);
     Finding { severity: Severity::Error, place, found, remedy: remedy.to_owned() }
 }
 

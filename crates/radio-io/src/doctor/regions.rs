@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     finding::{Examination, Place},
+    image::frame_words,
     kind::FileKind,
     refusal::refusal,
 };
@@ -22,7 +23,12 @@ pub(super) fn examine_regions(report: &mut Examination, path: &Path, text: &str)
     report.fact("regions", list.regions.len());
     let mut frames: BTreeMap<String, usize> = BTreeMap::new();
     for region in &list.regions {
-        *frames.entry(format!("{:?}", region.frame)).or_default() += 1;
+        let frame = match region.frame {
+            RegionFrame::Image => "image".to_owned(),
+            RegionFrame::Physical => "physical".to_owned(),
+            RegionFrame::Sky(frame) => frame_words(frame),
+        };
+        *frames.entry(frame).or_default() += 1;
     }
     report
         .fact("frames", frames.iter().map(|(frame, count)| format!("{frame} {count}")).collect::<Vec<_>>().join(", "));
