@@ -205,17 +205,24 @@ impl Column {
     /// Appends [`Column::cell`] to a text.
     pub(crate) fn write_cell(&self, row: usize, to: &mut String) {
         match &self.data {
-            ColumnData::Bool(values) => write_one(values.get(row).copied().flatten(), to),
+            ColumnData::Bool(values) => write_one(values.get(row).copied().flatten().map(truth_word), to),
             ColumnData::Int(values) => write_one(values.get(row).copied().flatten(), to),
             ColumnData::Float(values) => write_real(values.get(row), to),
             ColumnData::Float32(values) => write_real(values.get(row), to),
             ColumnData::Text(values) => to.push_str(values.get(row).map(String::as_str).unwrap_or_default()),
-            ColumnData::Bools(values) => write_many(values.row(row), to, |value, to| write_one(*value, to)),
+            ColumnData::Bools(values) => {
+                write_many(values.row(row), to, |value, to| write_one(value.map(truth_word), to))
+            }
             ColumnData::Ints(values) => write_many(values.row(row), to, |value, to| write_one(*value, to)),
             ColumnData::Floats(values) => write_many(values.row(row), to, |value, to| write_real(Some(value), to)),
             ColumnData::Floats32(values) => write_many(values.row(row), to, |value, to| write_real(Some(value), to)),
         }
     }
+}
+
+/// The spelling that astropy writes, and reads where it is asked to find truth values; `true` would be text to it.
+fn truth_word(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
 }
 
 fn write_one<T: std::fmt::Display>(value: Option<T>, to: &mut String) {
@@ -264,5 +271,9 @@ mod tests {
         assert_eq!(cells, ["0.30000000000000004", "1.0", "-0.0", "NaN", "1e300", ""]);
         let column = Column::new("n", ColumnData::Ints([vec![Some(1), None, Some(-3)]].into_iter().collect()));
         assert_eq!(column.cell(0), "1;;-3");
+        let column = Column::new("b", ColumnData::Bool(vec![Some(true), Some(false), None]));
+        assert_eq!([column.cell(0), column.cell(1), column.cell(2)], ["True", "False", ""]);
+        let column = Column::new("b", ColumnData::Bools([vec![Some(true), None]].into_iter().collect()));
+        assert_eq!(column.cell(0), "True;");
     }
 }

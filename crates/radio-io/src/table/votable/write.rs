@@ -86,16 +86,16 @@ fn attribute(text: &str) -> String {
 fn field(column: &Column) -> String {
     let ascii = |texts: &[String]| texts.iter().all(|text| text.is_ascii());
     let kind = match &column.data {
-        ColumnData::Bool(_) => r#"datatype="boolean""#,
-        ColumnData::Int(_) => r#"datatype="long""#,
-        ColumnData::Float(_) => r#"datatype="double""#,
-        ColumnData::Float32(_) => r#"datatype="float""#,
-        ColumnData::Text(texts) if ascii(texts) => r#"datatype="char" arraysize="*""#,
-        ColumnData::Text(_) => r#"datatype="unicodeChar" arraysize="*""#,
-        ColumnData::Bools(_) => r#"datatype="boolean" arraysize="*""#,
-        ColumnData::Ints(_) => r#"datatype="long" arraysize="*""#,
-        ColumnData::Floats(_) => r#"datatype="double" arraysize="*""#,
-        ColumnData::Floats32(_) => r#"datatype="float" arraysize="*""#,
+        ColumnData::Bool(_) => r#"datatype="boolean""#.to_owned(),
+        ColumnData::Int(_) => r#"datatype="long""#.to_owned(),
+        ColumnData::Float(_) => r#"datatype="double""#.to_owned(),
+        ColumnData::Float32(_) => r#"datatype="float""#.to_owned(),
+        ColumnData::Text(texts) if ascii(texts) => array_kind("char", None),
+        ColumnData::Text(_) => array_kind("unicodeChar", None),
+        ColumnData::Bools(arrays) => array_kind("boolean", arrays.shared_length()),
+        ColumnData::Ints(arrays) => array_kind("long", arrays.shared_length()),
+        ColumnData::Floats(arrays) => array_kind("double", arrays.shared_length()),
+        ColumnData::Floats32(arrays) => array_kind("float", arrays.shared_length()),
     };
     let mut text = format!(r#"<FIELD name="{}" {kind}"#, attribute(&column.name));
     for (key, value) in [("unit", &column.unit), ("ucd", &column.ucd)] {
@@ -114,6 +114,12 @@ fn field(column: &Column) -> String {
     text
 }
 
+/// Arrays of one length are said to be so: other tools make plain matrices of them. One of a single value would come back as that value.
+fn array_kind(kind: &str, length: Option<usize>) -> String {
+    let length = length.filter(|&length| length > 1).map_or_else(|| "*".to_owned(), |length| length.to_string());
+    format!(r#"datatype="{kind}" arraysize="{length}""#)
+}
+
 /// Within an array of whole numbers nothing but a number can stand for a missing one: the smallest that is not used.
 fn array_null(column: &Column) -> Option<i64> {
     let ColumnData::Ints(arrays) = &column.data else {
@@ -130,11 +136,7 @@ fn write_cell(column: &Column, row: usize, null: i64, to: &mut String) {
         ColumnData::Float(values) => write_real(values[row], f64::is_infinite, to),
         ColumnData::Float32(values) => write_real(values[row], f32::is_infinite, to),
         ColumnData::Bools(arrays) => spaced(arrays.row(row), to, |value, to| {
-            to.push_str(match value {
-                Some(true) => "T",
-                Some(false) => "F",
-                None => "?",
-            });
+            to.push_str(truth(*value));
         }),
         ColumnData::Ints(arrays) => {
             spaced(arrays.row(row), to, |value, to| {
@@ -145,8 +147,16 @@ fn write_cell(column: &Column, row: usize, null: i64, to: &mut String) {
         ColumnData::Floats32(arrays) => {
             spaced(arrays.row(row), to, |value, to| write_real(*value, f32::is_infinite, to));
         }
-        ColumnData::Bool(values) if values[row].is_none() => to.push('?'),
-        ColumnData::Bool(_) | ColumnData::Int(_) => column.write_cell(row, to),
+        ColumnData::Bool(values) => to.push_str(truth(values[row])),
+        ColumnData::Int(_) => column.write_cell(row, to),
+    }
+}
+
+fn truth(value: Option<bool>) -> &'static str {
+    match value {
+        Some(true) => "T",
+        Some(false) => "F",
+        None => "?",
     }
 }
 
