@@ -2,6 +2,7 @@
 //!
 //! Units, descriptions and descriptors of the columns travel in the file's metadata under [`COLUMNS_KEY`].
 
+mod astropy_masks;
 mod read;
 mod write;
 

@@ -14,7 +14,7 @@ use parquet::{
     schema::types::{ColumnDescriptor, SchemaDescriptor},
 };
 
-use super::{COLUMNS_KEY, ColumnNotes};
+use super::{COLUMNS_KEY, ColumnNotes, astropy_masks::apply_masks};
 use crate::{
     error::Error,
     feature_table::check_chunk,
@@ -61,6 +61,7 @@ pub(in crate::table) fn read_parquet(bytes: Vec<u8>, path: &Path) -> Result<Tabl
         }
         columns.push(column);
     }
+    apply_masks(&mut columns, &mut metadata);
     make_names_unique(&mut columns);
     Ok(Table { path: path.into(), name: None, columns, metadata })
 }
