@@ -2,10 +2,14 @@
 
     python3 formats.py check FOLDER     reads the files named in FOLDER/expected.json and compares every value
     python3 formats.py make FOLDER      writes files of its own and FOLDER/expected.json, for the other side to compare
+    python3 formats.py versions         the versions of what it reads and writes with
 
-Prints one line for each file; ends with an error at the first difference. Numbers are compared exactly, positions on the sky within
-1e-9 degree. In the JSON a missing number is null, a pixel is [row, column] from 0.
+Prints one line for each group of files; ends with an error at the first difference. Numbers are compared exactly, positions on the sky
+within 1e-9 degree. In the JSON a missing number is null, an infinite one "inf" or "-inf", a pixel is [row, column] from 0.
 """
+import contextlib
+import importlib.metadata
+import io
 import json
 import math
 import os
@@ -16,6 +20,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.io.ascii import convert_numpy
 from astropy.io.votable import parse as parse_votable
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
@@ -28,39 +33,46 @@ DEGREES = 1e-9
 
 
 def same(what, found, wanted):
-    if found != wanted:
-        sys.exit(f"{what}: {found!r} is not {wanted!r}")
+    """The same kind of value with the same digits: 1 is not 1.0 or True, and 0.0 is not -0.0."""
+    if isinstance(found, list) and isinstance(wanted, list):
+        if len(found) != len(wanted):
+            sys.exit(f"{what}: {len(found)} values found, expected {len(wanted)}")
+        for number, (one, other) in enumerate(zip(found, wanted)):
+            same(f"{what}[{number}]", one, other)
+    elif repr(found) != repr(wanted):
+        sys.exit(f"{what}: found {found!r}, expected {wanted!r}")
 
 
 def plain(value):
     """A JSON value of an astropy cell; missing numbers are None."""
     if value is None or np.ma.is_masked(value) and np.ndim(value) == 0:
         return None
-    if isinstance(value, np.ndarray):
-        return [plain(v) for v in np.ma.asarray(value).tolist()] if np.ma.isMaskedArray(value) else [plain(v) for v in value]
+    if isinstance(value, (np.ndarray, list)):
+        return [plain(v) for v in (value if isinstance(value, list) else value.tolist())]
     if isinstance(value, bytes):
-        return value.decode().rstrip()
+        return value.decode()
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value.rstrip() if isinstance(value, str) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def check_image(folder, want):
-    with fits.open(os.path.join(folder, want["file"]), checksum=True) as hdus:
+    with fits.open(os.path.join(folder, want["file"])) as hdus:
         hdus.verify("exception")
-        hdu = hdus[want.get("hdu", 0)]
+        hdu = hdus[0]
+        same(f"{want['file']}: CHECKSUM and DATASUM are right", [hdu.verify_checksum(), hdu.verify_datasum()], [1, 1])
         pixels = hdu.data
+        same(f"{want['file']}: BITPIX", hdu.header["BITPIX"], want["bitpix"])
         same(f"{want['file']}: shape", list(pixels.shape), want["shape"])
-        found = [None if isinstance(v, float) and math.isnan(v) else v for v in pixels.ravel().tolist()]
-        same(f"{want['file']}: pixels", found, want["pixels"])
+        same(f"{want['file']}: pixels", as_json(pixels.ravel().tolist()), want["pixels"])
         wcs = WCS(hdu.header, naxis=2)
-        for (row, col), (lon, lat) in want.get("sky", []):
+        for (row, col), (lon, lat) in want["sky"]:
             found_lon, found_lat = wcs.wcs_pix2world([[col, row]], 0)[0]
             apart = math.hypot((found_lon - lon + 180) % 360 - 180, found_lat - lat)
             if not apart < DEGREES:
-                sys.exit(f"{want['file']}: pixel {row}, {col} is at {found_lon}, {found_lat}, not {lon}, {lat}")
+                sys.exit(f"{want['file']}: sky of pixel {row}, {col}: found {found_lon}, {found_lat}, expected {lon}, {lat}")
 
 
 def table_columns(path, kind):
@@ -73,19 +85,23 @@ def table_columns(path, kind):
         arrow = pyarrow.parquet.read_table(path)
         return {name: arrow.column(name).to_pylist() for name in arrow.column_names}
     if kind == "csv":
-        return Table.read(path, format="ascii.csv")
+        # Truth values have to be asked for.
+        kinds = [convert_numpy(kind) for kind in (int, float, bool, str)]
+        return Table.read(path, format="ascii.csv", converters={"*": kinds})
     return Table.read(path, format="fits", hdu=1)
 
 
 def check_table(folder, want):
     table = table_columns(os.path.join(folder, want["file"]), want["kind"])
     names = list(table) if isinstance(table, dict) else table.colnames
-    same(f"{want['file']}: columns", names, list(want["columns"]))
-    for name, cells in want["columns"].items():
+    same(f"{want['file']}: columns", names, [name for name, _ in want["columns"]])
+    for name, cells in want["columns"]:
         found = [plain(cell) for cell in table[name]]
         # A text column knows no missing cell, only an empty one.
         found = ["" if f is None and w == "" else f for f, w in zip(found, cells)] if len(found) == len(cells) else found
         same(f"{want['file']}: column {name}", found, cells)
+        if name in want["units"]:
+            same(f"{want['file']}: unit of {name}", str(table[name].unit), want["units"][name])
 
 
 def check_regions(folder, want):
@@ -93,12 +109,13 @@ def check_regions(folder, want):
     same(f"{want['file']}: number of regions", len(regions), len(want["regions"]))
     for region, wanted in zip(regions, want["regions"]):
         found = describe_region(region)
-        same(f"{want['file']}: shape", found["shape"], wanted["shape"])
+        for key in ("shape", "sky", "include", "text", "tags"):
+            same(f"{want['file']}: {wanted['shape']}: {key}", found[key], wanted[key])
         for one, other in zip(found["numbers"], wanted["numbers"], strict=True):
             # Longitudes may differ by a turn.
             apart = abs((one - other + 180) % 360 - 180) if wanted["sky"] else abs(one - other)
             if not apart < 1e-9 * max(1, abs(other)):
-                sys.exit(f"{want['file']}: {found} is not {wanted}")
+                sys.exit(f"{want['file']}: found {found}, expected {wanted}")
 
 
 def describe_region(region):
@@ -117,25 +134,31 @@ def describe_region(region):
         vertices = region.vertices
         points = zip(vertices.icrs.ra.deg, vertices.icrs.dec.deg) if sky else zip(vertices.x, vertices.y)
         numbers = [float(n) for p in points for n in p]
+    elif shape == "line":
+        numbers = [float(n) for n in [*point(region.start), *point(region.end)]]
     else:
         numbers = [float(n) for n in point(region.center)]
-        for name in ("radius", "width", "height", "inner_radius", "outer_radius"):
+        for name in ("radius", "width", "height", "inner_radius", "outer_radius", "inner_width", "outer_width", "inner_height", "outer_height"):
             if hasattr(region, name):
                 numbers.append(float(size(getattr(region, name))))
-        if hasattr(region, "angle") and shape in ("ellipse", "rectangle"):
+        if shape in ("ellipse", "rectangle", "ellipseannulus"):
             numbers.append(float(region.angle.to_value(u.deg)))
-    return {"shape": shape, "sky": sky, "numbers": numbers}
+    meta = region.meta
+    text = region.text if shape == "text" else meta.get("text", meta.get("label"))
+    return dict(shape=shape, sky=sky, numbers=numbers, include=bool(meta.get("include", True)), text=text, tags=list(meta.get("tag", [])))
 
 
 def check_coco(folder, want):
-    coco = COCO(os.path.join(folder, want["file"]))
+    # It prints its progress.
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(os.path.join(folder, want["file"]))
     for wanted in want["annotations"]:
         annotation = coco.anns[wanted["id"]]
         mask = coco.annToMask(annotation)
         same(f"{want['file']}: mask {wanted['id']}", mask.ravel().tolist(), wanted["mask"])
         encoded = coco_mask.encode(np.asfortranarray(mask))
-        same(f"{want['file']}: area", float(coco_mask.area(encoded)), annotation["area"])
-        same(f"{want['file']}: box", coco_mask.toBbox(encoded).tolist(), annotation["bbox"])
+        same(f"{want['file']}: area {wanted['id']}", annotation["area"], float(coco_mask.area(encoded)))
+        same(f"{want['file']}: box {wanted['id']}", annotation["bbox"], coco_mask.toBbox(encoded).tolist())
         same(f"{want['file']}: run lengths", encoded["counts"].decode(), wanted["counts"])
 
 
@@ -148,7 +171,7 @@ def check(folder):
     for group, wanted in expected.items():
         for want in wanted:
             CHECKS[group](folder, want)
-            print(f"read by Python: {want['file']}")
+        print(f"read by Python: {len(wanted)} files of group {group}")
 
 
 def as_json(values):
@@ -173,11 +196,17 @@ def make_images(folder, rng):
         sky = [[p, wcs.wcs_pix2world([[p[1], p[0]]], 0)[0].tolist()] for p in points]
         # Single precision is what a pixel is read as.
         images.append(dict(file=name, hdu=number, shape=list(pixels.shape), pixels=as_json(pixels.astype(np.float32).ravel()), sky=sky))
+        # Unsigned numbers of more than 8 bits are stored with an offset, which makes them real ones.
+        if pixels.dtype.kind == "i" or pixels.dtype == np.uint8:
+            images[-1]["numbers"] = as_json(pixels.ravel())
 
     for name, kind in kinds.items():
-        pixels = rng.normal(0, 1, (9, 14)).astype(kind) if kind in (np.float32, np.float64) else rng.integers(0, 120, (9, 14)).astype(kind)
-        if kind is np.float32:
-            pixels[2, 3] = np.nan
+        if kind in (np.float32, np.float64):
+            pixels = (rng.normal(0, 1, (9, 14)) * 10.0 ** rng.integers(-30, 30, (9, 14))).astype(kind)
+            pixels[2, 3], pixels[4, 5], pixels[6, 7] = np.nan, np.inf, -0.0
+        else:
+            limits = np.iinfo(kind)
+            pixels = rng.integers(limits.min, limits.max, (9, 14), dtype=kind, endpoint=True)
         add(f"image-{name}.fits", [fits.PrimaryHDU(pixels, header)], pixels, 0)
     noise = rng.normal(0, 1, (64, 70)).astype(np.float32)
     whole = rng.integers(-1000, 1000, (64, 70)).astype(np.int32)
@@ -207,7 +236,8 @@ def make_tables(folder, rng):
 
     def add(kind, name, source, **options):
         source.write(os.path.join(folder, name), overwrite=True, **options)
-        tables.append(dict(file=name, kind=kind, columns={c: as_json(source[c]) for c in source.colnames}))
+        units = {c: str(source[c].unit) for c in source.colnames if source[c].unit} if kind in ("votable", "fits") else {}
+        tables.append(dict(file=name, kind=kind, columns=[[c, as_json(source[c])] for c in source.colnames], units=units))
 
     arrays = table.copy()
     arrays["spectrum"] = rng.normal(0, 1, (5, 3))
@@ -217,7 +247,10 @@ def make_tables(folder, rng):
     ascii_names = arrays.copy()
     ascii_names["name"] = ["J1234-56", "b", "c d", "", "last"]
     add("fits", "table.fits", ascii_names, format="fits")
-    add("csv", "table.csv", table, format="ascii.csv")
+    doubles = table.copy()
+    # Text knows no single precision.
+    doubles["rms"] = doubles["rms"].astype(np.float64)
+    add("csv", "table.csv", doubles, format="ascii.csv")
     add("parquet", "table.parquet", table, format="parquet")
     return tables
 
@@ -225,7 +258,8 @@ def make_tables(folder, rng):
 def make_regions(folder):
     texts = {
         "ds9": "# Region file format: DS9\nicrs\ncircle(201.4,-43.01,30\")\nellipse(201.5,-43.1,60\",20\",30)\nbox(201.3,-43.2,1',2',15)\n"
-        "polygon(201.1,-43.0,201.2,-43.0,201.2,-43.1)\nannulus(201.4,-43.3,10\",20\")\nfk5\ncircle(13:25:36.0,-43:00:36.0,30\")\ngalactic\n"
+        "polygon(201.1,-43.0,201.2,-43.0,201.2,-43.1)\nannulus(201.4,-43.3,10\",20\")\n-circle(201.6,-43.4,5\") # text={a b} tag={one} tag={two}\n"
+        "ellipse(201.6,-43.5,10\",20\",15\",30\",70)\nline(201.1,-43.0,201.2,-43.1)\npoint(201.7,-43.6)\nfk5\ncircle(13:25:36.0,-43:00:36.0,30\")\ngalactic\n"
         "circle(309.5,19.4,0.01)\nimage\ncircle(101,51,7)\nellipse(31,41,10,5,20)\npolygon(1,1,11,1,6,9)\n",
         "crtf": "#CRTFv0\ncircle[[201.4deg, -43.01deg], 30arcsec], coord=ICRS\nellipse[[201.5deg, -43.1deg], [20arcsec, 60arcsec], 30deg], coord=ICRS\n"
         "rotbox[[201.3deg, -43.2deg], [1arcmin, 2arcmin], 15deg], coord=ICRS\npoly[[201.1deg, -43.0deg], [201.2deg, -43.0deg], [201.2deg, -43.1deg]], coord=ICRS\n"
@@ -243,20 +277,22 @@ def make_regions(folder):
 
 def make_coco(folder, rng):
     annotations, wanted = [], []
+
+    def add(segmentation, encoded):
+        number, mask, counts = len(wanted) + 1, coco_mask.decode(encoded), encoded["counts"].decode()
+        area, box = float(coco_mask.area(encoded)), coco_mask.toBbox(encoded).tolist()
+        annotations.append(dict(id=number, image_id=1, category_id=1, iscrowd=0, area=area, bbox=box, segmentation=segmentation))
+        wanted.append(dict(id=number, mask=mask.ravel().tolist(), counts=counts, area=area, bbox=box))
+
     for number in range(1, 6):
         mask = (rng.random((17, 23)) < 0.3).astype(np.uint8) if number > 1 else np.zeros((17, 23), np.uint8)
         encoded = coco_mask.encode(np.asfortranarray(mask))
-        counts = encoded["counts"].decode()
-        area, box = float(coco_mask.area(encoded)), coco_mask.toBbox(encoded).tolist()
-        segmentation = dict(size=[17, 23], counts=counts)
-        annotations.append(dict(id=number, image_id=1, category_id=1, iscrowd=0, area=area, bbox=box, segmentation=segmentation))
-        wanted.append(dict(id=number, mask=mask.ravel().tolist(), counts=counts, area=area, bbox=box))
-    polygon = [2.0, 3.0, 15.5, 4.0, 14.0, 12.5, 3.0, 11.0]
-    encoded = coco_mask.merge(coco_mask.frPyObjects([polygon], 17, 23))
-    mask = coco_mask.decode(encoded)
-    area, box = float(coco_mask.area(encoded)), coco_mask.toBbox(encoded).tolist()
-    annotations.append(dict(id=6, image_id=1, category_id=1, iscrowd=0, area=area, bbox=box, segmentation=[polygon]))
-    wanted.append(dict(id=6, mask=mask.ravel().tolist(), counts=encoded["counts"].decode(), area=area, bbox=box))
+        add(dict(size=[17, 23], counts=encoded["counts"].decode()), encoded)
+        # The form without compression: lengths of runs, column by column, background first.
+        runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[2], mask.ravel("F"), [2]]))))
+        add(dict(size=[17, 23], counts=[0] * int(mask[0, 0]) + runs.tolist()), encoded)
+    for polygon in [[2.0, 3.0, 15.5, 4.0, 14.0, 12.5, 3.0, 11.0], *(rng.random((4, 8)) * np.tile([23, 17], 4)).tolist()]:
+        add([polygon], coco_mask.merge(coco_mask.frPyObjects([polygon], 17, 23)))
     images, categories = [dict(id=1, file_name="a.fits", width=23, height=17)], [dict(id=1, name="compact")]
     with open(os.path.join(folder, "coco.json"), "w", encoding="utf-8") as file:
         json.dump(dict(images=images, annotations=annotations, categories=categories), file)
@@ -277,5 +313,9 @@ def make(folder):
     print(f"written by Python: {sum(map(len, expected.values()))} files")
 
 
+def versions():
+    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("astropy", "regions", "pycocotools", "pyarrow", "numpy")))
+
+
 if __name__ == "__main__":
-    {"check": check, "make": make}[sys.argv[1]](sys.argv[2])
+    {"check": check, "make": make, "versions": versions}[sys.argv[1]](*sys.argv[2:])

@@ -9,6 +9,7 @@ mod bench_pipeline;
 mod bench_sides;
 mod campaign;
 mod check_published;
+mod interop;
 mod kill_check;
 mod sim_gates;
 mod tidy;
@@ -96,6 +97,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Files written here are read by astropy, regions, pyarrow and pycocotools, and theirs are read here: every value must be the same.
+    Interop(interop::Interop),
     /// Checks what no compiler checks: module docs, file names, changelog.
     Tidy,
 }
@@ -177,6 +180,7 @@ fn run(task: Task) -> Result<()> {
             arguments.extend(options.iter().map(String::as_str));
             cargo(&arguments)
         }
+        Task::Interop(options) => interop::interop(&options),
         Task::Tidy => tidy::tidy(),
     }
 }
