@@ -142,7 +142,7 @@ fn tables(folder: &Path, rng: &mut ChaCha8Rng) -> Result<Vec<Value>> {
     let truth: Vec<Option<bool>> = (0..SOURCES).map(|_| Some(rng.random())).collect();
     let ascii = Column::new("name", texts(["J1234-56", "a b", "", "x,y", "<&>", "say \"so\"", "last"]));
     let any = Column::new("note", texts(["β Pictoris", "a;b", "", "1.5", "é", "ünter \"x\", y", "日本"]));
-    let plain = vec![
+    let plain = [
         ascii,
         Column::new("count", ColumnData::Int(whole(rng))),
         Column::new("flux", ColumnData::Float(reals)).with_unit("mJy"),
@@ -163,7 +163,7 @@ fn tables(folder: &Path, rng: &mut ChaCha8Rng) -> Result<Vec<Value>> {
         Column::new("channels", ColumnData::Ints(uneven)),
     ];
     // Text knows no single precision and no arrays; FITS has ASCII only, and astropy takes its missing truth values for false.
-    let rich = [&plain[..], &[single.clone()], &arrays].concat();
+    let rich = [&plain[..], std::slice::from_ref(&single), &arrays].concat();
     let all = [&rich[..], &[any.clone(), missing.clone()]].concat();
     vec![
         table(folder, "table.csv", "csv", [&plain[..], &[any]].concat()),
