@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: mutated files through every reader. No panic, no allocation beyond a stated limit, no silent short read, no endless
 //! loop.
 //!
-//! A program of its own because its allocator counts, which the benches of `xtask` must not pay for. Good files ([`targets`]) are damaged
-//! ([`mutate`]) and read; the same seed gives the same files. Whatever is found is kept in a folder, one file each, with the words of
+//! A program of its own because its allocator counts, which the benches of `xtask` must not pay for. Good files ([`mod@targets`]) are damaged
+//! ([`mod@mutate`]) and read; the same seed gives the same files. Whatever is found is kept in a folder, one file each, with the words of
 //! the failure; each such file became a test of the reader.
 mod counting_allocator;
 mod format_targets;
