@@ -286,8 +286,9 @@ proptest! {
         ]);
         let sky = wcs.sky(row, col).expect("within five degrees");
         let (row2, col2) = wcs.pixel(sky.0, sky.1).expect("visible");
-        // A pixel may be 0.04 arc seconds: 1e-11 degrees of it.
-        let slack = 1e-7_f64.max(3e-12 / step);
+        // A pixel may be 0.02 arc seconds: some 1e-12 degrees of it. NCP loses a factor 1 / sin(declination) towards the equator.
+        let lost = if code == "NCP" { 1.0 / lat.to_radians().sin() } else { 1.0 };
+        let slack = 1e-7_f64.max(5e-12 * lost / (step * stretch.min(1.0)));
         prop_assert!((row - row2).abs() < slack && (col - col2).abs() < slack, "{code}: {row} {col} came back as {row2} {col2}");
         for frame in [SkyFrame::Icrs, SkyFrame::FK4_B1950, SkyFrame::Galactic] {
             let place = wcs.positions(frame, &[(row, col)])[0].expect("as above");
