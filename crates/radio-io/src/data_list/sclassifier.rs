@@ -231,7 +231,7 @@ mod tests {
         assert!(x.feats.as_ref().is_some_and(|feats| feats[0] == 0.1 && feats[1].is_nan()));
         assert_eq!((y.ids(), y.labels().len(), y.is_unknown()), (&[0, -1][..], 2, true));
         assert_eq!((y.number("outlier_score"), y.number("note"), y.augmenter_index), (Some(0.75), None, Some(1)));
-        assert_eq!(x.files(Path::new("/work"))[0], Path::new("/work/a/x.fits"));
+        assert_eq!(x.files(Path::new("/lists"))[0], Path::new("/lists/a/x.fits"));
         assert_eq!(y.files(Path::new("/work"))[0], Path::new("/b/x.fits"));
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("again.json");
