@@ -24,13 +24,16 @@ pub(crate) fn read_parquet_file<T>(
     let file = File::open(path).map_err(|source| Error::Io { path: path.into(), source })?;
     let refused = |source| Error::Parquet { path: path.into(), source };
     // What a panic leaves behind is the reader alone, and that is dropped.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let reader = SerializedFileReader::new(file).map_err(refused)?;
-        read(&reader)
-    }));
-    outcome.unwrap_or_else(|panic| {
+    let reader = unharmed(|| SerializedFileReader::new(file)).map_err(refused)?;
+    // What a panic leaves behind is the reader alone, and that is dropped.
+    unharmed(|| Ok(read(&reader))).map_err(refused)?
+}
+
+/// Runs `read`; a panic of the library becomes an error with its words. Nothing that `read` was changing may be used after an error.
+pub(crate) fn unharmed<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
         let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(refused(ParquetError::General(format!("damaged: the Parquet library stopped with `{words}`"))))
+        Err(ParquetError::General(format!("damaged: the Parquet library stopped with `{words}`")))
     })
 }

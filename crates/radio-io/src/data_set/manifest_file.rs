@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     feature_table::{read_column, write_column},
+    parquet_file::unharmed,
 };
 
 use super::{
@@ -184,12 +185,6 @@ impl Manifest {
     pub fn check_mosaics(&self) -> Result<(), Error> {
         self.mosaics.iter().try_for_each(MosaicRecord::check_file)
     }
-}
-
-/// The library panics on some damaged footers and pages; a damaged file is an error of the file, not of the program.
-fn unharmed<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    let damaged = |_| Err(ParquetError::General("a damaged page or footer".to_owned()));
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damaged)
 }
 
 fn write_rows(file: &mut AtomicFile, rows: &[ManifestRow], settings: String) -> Result<(), ParquetError> {

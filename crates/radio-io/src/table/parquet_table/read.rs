@@ -18,6 +18,7 @@ use super::{COLUMNS_KEY, ColumnNotes, astropy_masks::apply_masks};
 use crate::{
     error::Error,
     feature_table::check_chunk,
+    parquet_file::unharmed,
     table::{Arrays, Column, ColumnData, MOST_CELLS, MOST_COLUMNS, Table, make_names_unique},
 };
 
@@ -25,7 +26,7 @@ pub(in crate::table) fn read_parquet(bytes: Vec<u8>, path: &Path) -> Result<Tabl
     let refused = |source| Error::Parquet { path: path.into(), source };
     // A few bytes can stand for any number of equal values; real files are far from this many per byte.
     let mut cells_left = MOST_CELLS.min(bytes.len().saturating_mul(MOST_CELLS_PER_BYTE).saturating_add(LEAST_CELLS));
-    let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(refused)?;
+    let reader = unharmed(|| SerializedFileReader::new(Bytes::from(bytes))).map_err(refused)?;
     let file = reader.metadata().file_metadata();
     let schema = file.schema_descr();
     let mut metadata: BTreeMap<String, String> = file
@@ -44,10 +45,7 @@ pub(in crate::table) fn read_parquet(bytes: Vec<u8>, path: &Path) -> Result<Tabl
     for number in 0..schema.num_columns() {
         check_compression(&reader, number).map_err(refused)?;
         let leaf = Leaf::of(schema, number).map_err(refused)?;
-        // parquet 60.1.0 panics on some damaged pages; nothing that a panic could leave half done is used after it.
-        let read = std::panic::AssertUnwindSafe(|| leaf.read(&reader, &mut cells_left));
-        let damaged = |_| Err(general(format!("column `{}` has a damaged page", leaf.name)));
-        let data = std::panic::catch_unwind(read).unwrap_or_else(damaged).map_err(refused)?;
+        let data = unharmed(|| leaf.read(&reader, &mut cells_left)).map_err(refused)?;
         // The levels of a damaged list can tell of fewer rows than the file.
         if data.len() != rows {
             let found = format!("column `{}` has {} rows, expected {rows}", leaf.name, data.len());
