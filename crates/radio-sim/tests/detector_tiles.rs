@@ -29,8 +29,17 @@ fn shares_are_near_the_published_ones_and_the_halves_share_no_sky() {
         let counts = class_counts(tiles);
         let total: usize = counts.iter().sum();
         println!("{counts:?} of {total}");
-        // Artefacts come in swarms and three tiny skies have few objects, so single classes are off (SPURIOUS by 7 points in the
-        // test half); half the sum of all differences is bounded instead.
+        // FLAGGED objects are too rare on three tiny skies.
+        for class in 0..4 {
+            // Artefacts come in swarms: on so little sky the test half has twice its share of SPURIOUS, which docs/progress.md says. The
+            // sum over all classes bounds it.
+            if class == 0 && shares == settings.test_shares {
+                continue;
+            }
+            let (found, want) = (counts[class] as f64 / total as f64, shares[class] / 100.0);
+            let error = 3.0 * (want / total as f64).sqrt();
+            assert!((found - want).abs() < error.max(0.03), "class {class}: {found:.3} for {want:.3}");
+        }
         let off: f64 =
             counts.iter().zip(shares).map(|(&n, share)| (n as f64 / total as f64 - share / 100.0).abs()).sum();
         assert!(0.5 * off < 0.10, "{:.3} from the published shares: {counts:?}", 0.5 * off);
