@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{scratch::Scratch, vectorise::vectorised};
+use crate::{compact::compact, scratch::Scratch, vectorise::vectorised};
 
 /// Which pixels are blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -138,24 +138,6 @@ vectorised! {
     }
 }
 
-/// The values for which `keep` holds, in order.
-pub(crate) fn compact(values: &[f32], keep: impl Fn(f32) -> bool) -> Scratch {
-    const CHUNK: usize = 64;
-    let (mut found, mut n_found, mut kept) = (Scratch::new(values.len()), 0, [0.0f32; CHUNK]);
-    for chunk in values.chunks(CHUNK) {
-        let mut n = 0;
-        for &v in chunk {
-            // Written always, kept sometimes: no branch to mispredict. The place is below CHUNK, for it counts this chunk alone.
-            kept[n % CHUNK] = v;
-            n += usize::from(keep(v));
-        }
-        found[n_found..n_found + n].copy_from_slice(&kept[..n]);
-        n_found += n;
-    }
-    found.shorten(n_found);
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +151,6 @@ mod tests {
                 let mut plane = vec![1.0; 100];
                 plane[place] = bad;
                 assert!(has_non_finite(&plane) && count_non_finite(&plane) == 1);
-                assert_eq!(compact(&plane, f32::is_finite).len(), 99);
             }
         }
         assert_eq!(BlankRule::Nan.counting_values(&clean).len(), 5);

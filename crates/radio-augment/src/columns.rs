@@ -40,6 +40,11 @@ impl<const K: usize> ColumnTaps<K> {
     pub(crate) fn len(&self) -> usize {
         self.first.len()
     }
+
+    /// First neighbour and weights of output `i`.
+    pub(crate) fn of(&self, i: usize) -> (usize, [f32; K]) {
+        (self.first[i] as usize, std::array::from_fn(|k| self.weights[k][i]))
+    }
 }
 
 impl ColumnTaps<1> {

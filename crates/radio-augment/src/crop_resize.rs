@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::{
     blank::MaskedInterpolation,
-    resize_bicubic::{Window, resize_window},
+    resize_bicubic::{Window, WindowResize},
     scratch::take_channels,
 };
 
@@ -38,12 +38,12 @@ impl CropDraw {
 #[must_use]
 pub fn crop_resize(channels: ArrayView3<f32>, crop: CropDraw) -> Array3<f32> {
     let (_, height, width) = channels.dim();
-    let window = crop_window(crop, height, width);
+    let resize = WindowResize::new(crop_window(crop, height, width), (height, width));
     let (mut out, mut masked) = (take_channels(channels.dim()), MaskedInterpolation::default());
     let channels = channels.as_standard_layout();
     if let (Some(source), Some(target), true) = (channels.as_slice(), out.as_slice_mut(), height * width > 0) {
         for (plane, out) in source.chunks_exact(height * width).zip(target.chunks_exact_mut(height * width)) {
-            resize_window(plane, width, window, out, (height, width), &mut masked);
+            resize.run(plane, width, out, &mut masked);
         }
     }
     out

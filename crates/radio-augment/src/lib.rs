@@ -61,6 +61,7 @@ mod resize_bicubic;
 mod threshold;
 // What makes them fast.
 mod columns;
+mod compact;
 mod order_statistics;
 mod row_order;
 mod scratch;

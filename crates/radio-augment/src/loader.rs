@@ -163,22 +163,24 @@ impl ViewLoader {
     }
 
     fn fill_pair(&self, epoch: u64, frame: usize, first: &mut [f32], second: &mut [f32]) -> Result<(), LoaderError> {
-        let ready = self.ready(frame)?;
         let address = self.source.address(frame);
+        let mut second_view = self.ready(frame)?;
+        let mut next = copy_of_channels(&second_view);
         for (view, out) in [first, second].into_iter().enumerate() {
             let mut rng = view_rng(self.seed, epoch, address, view as u64);
             let mut draws = 1;
             let drawn = loop {
-                match self.preparation.view(copy_of_channels(&ready), &self.augmenter, &mut rng) {
+                match self.preparation.view(next, &self.augmenter, &mut rng) {
                     Err(RecipeError::ConstantChannel { .. } | RecipeError::AllBlank { .. }) if draws < DRAWS => {
-                        draws += 1
+                        draws += 1;
+                        next = self.ready(frame)?;
                     }
                     drawn => break drawn,
                 }
             };
             copy_into(drawn.map_err(|source| self.refused(frame, source))?, out);
+            next = std::mem::take(&mut second_view);
         }
-        recycle(ready);
         Ok(())
     }
 

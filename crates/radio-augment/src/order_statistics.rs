@@ -1,14 +1,10 @@
 //! The k-th smallest of many pixels without sorting them: medians and percentiles are most of the recipe's cost.
 //!
-//! A sorted sample of about a thousand values brackets the wanted rank; one pass counts what lies below the bracket and
+//! A sample of about a thousand values brackets the wanted rank; one pass counts what lies below the bracket and
 //! collects what lies inside (about a tenth), and the exact answer is selected there. If the sample misled us, the whole set is
 //! selected from instead: the answer is always exact. Non-finite values are passed over everywhere.
 
-use crate::{
-    blank::{compact, count_non_finite},
-    scratch::Scratch,
-    vectorise::vectorised,
-};
+use crate::{blank::count_non_finite, compact::compact_within, scratch::Scratch, vectorise::vectorised};
 
 /// Sets up to this size are selected from directly.
 const SMALL: usize = 4096;
@@ -18,7 +14,7 @@ const SAMPLE: usize = 1024;
 pub(crate) struct OrderStatistics<'a> {
     values: &'a [f32],
     n_finite: usize,
-    /// Sorted; empty for small sets.
+    /// In any order; empty for small sets.
     sample: Scratch,
     /// Every value of one closed interval, in any order.
     bracket: Scratch,
@@ -37,7 +33,6 @@ impl<'a> OrderStatistics<'a> {
             // The place inside each stride varies, so that the sample does not fall on the columns of an image.
             let places = (0..SAMPLE).map(|i| i * stride + (i.wrapping_mul(0x9E37_79B9) >> 7) % stride);
             order.sample = Scratch::collect(places.map(|place| values[place]).filter(|v| v.is_finite()), SAMPLE);
-            order.sample.sort_unstable_by(f32::total_cmp);
         }
         order
     }
@@ -74,7 +69,7 @@ impl<'a> OrderStatistics<'a> {
     }
 
     fn bracket_everything(&mut self) {
-        self.bracket = compact(self.values, f32::is_finite);
+        self.bracket = compact_within(self.values, f32::MIN, f32::MAX);
         self.below = 0;
     }
 
@@ -87,10 +82,11 @@ impl<'a> OrderStatistics<'a> {
         let place = rank * n / self.n_finite;
         // Three standard deviations of the rank that the median of n random values has.
         let half_width = (1.5 * (n as f64).sqrt()) as usize;
-        let low = place.checked_sub(half_width).map_or(f32::MIN, |first| self.sample[first]);
-        let high = self.sample.get(place + half_width).copied().unwrap_or(f32::MAX);
+        let mut of_rank = |rank: usize| *self.sample.select_nth_unstable_by(rank, f32::total_cmp).1;
+        let low = place.checked_sub(half_width).map_or(f32::MIN, &mut of_rank);
+        let high = if place + half_width < n { of_rank(place + half_width) } else { f32::MAX };
         self.below = count_below(self.values, low);
-        self.bracket = compact(self.values, |v| (v >= low) & (v <= high));
+        self.bracket = compact_within(self.values, low, high);
     }
 }
 

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView3};
 
 use crate::{
     blank::MaskedInterpolation,
-    resize_bicubic::{Window, resize_window},
+    resize_bicubic::{Window, WindowResize},
     scratch::{recycle, take_channels},
 };
 
@@ -40,10 +40,10 @@ pub fn quarter_turns_keeping_size(channels: ArrayView3<f32>, turns: u32) -> Arra
         return turned;
     }
     let (mut out, mut masked) = (take_channels((n_channels, height, width)), MaskedInterpolation::default());
-    let window = Window { top: 0, left: 0, rows: width, cols: height };
+    let resize = WindowResize::new(Window { top: 0, left: 0, rows: width, cols: height }, (height, width));
     if let (Some(source), Some(target), true) = (turned.as_slice(), out.as_slice_mut(), height * width > 0) {
         for (plane, out) in source.chunks_exact(height * width).zip(target.chunks_exact_mut(height * width)) {
-            resize_window(plane, height, window, out, (height, width), &mut masked);
+            resize.run(plane, height, out, &mut masked);
         }
     }
     recycle(turned);
@@ -55,13 +55,36 @@ const TILE: usize = 16;
 
 /// Output row r is column r of the plane, read upwards (clockwise), or column `width - 1 - r` read downwards.
 fn transpose(plane: &[f32], height: usize, width: usize, clockwise: bool, out: &mut [f32]) {
+    let source = |r: usize, c: usize| {
+        if clockwise { plane[(height - 1 - c) * width + r] } else { plane[c * width + width - 1 - r] }
+    };
     for first_row in (0..width).step_by(TILE) {
+        let rows = first_row..(first_row + TILE).min(width);
         for first_col in (0..height).step_by(TILE) {
-            for r in first_row..(first_row + TILE).min(width) {
-                let row = &mut out[r * height..(r + 1) * height];
-                for c in first_col..(first_col + TILE).min(height) {
-                    row[c] =
-                        if clockwise { plane[(height - 1 - c) * width + r] } else { plane[c * width + width - 1 - r] };
+            let cols = first_col..(first_col + TILE).min(height);
+            if rows.len() < TILE || cols.len() < TILE {
+                for (r, c) in rows.clone().flat_map(|r| cols.clone().map(move |c| (r, c))) {
+                    out[r * height + c] = source(r, c);
+                }
+                continue;
+            }
+            for r in rows.clone().step_by(4) {
+                for c in cols.clone().step_by(4) {
+                    // The four pixels of the plane that output column c + k takes for rows r to r + 3.
+                    let column = |k: usize| -> [f32; 4] {
+                        if clockwise {
+                            let from = (height - 1 - c - k) * width + r;
+                            std::array::from_fn(|i| plane[from..from + 4][i])
+                        } else {
+                            let from = (c + k) * width + width - 4 - r;
+                            std::array::from_fn(|i| plane[from..from + 4][3 - i])
+                        }
+                    };
+                    let block = [column(0), column(1), column(2), column(3)];
+                    for i in 0..4 {
+                        let to = (r + i) * height + c;
+                        out[to..to + 4].copy_from_slice(&[block[0][i], block[1][i], block[2][i], block[3][i]]);
+                    }
                 }
             }
         }
@@ -81,5 +104,19 @@ mod tests {
         assert_eq!(quarter_turns(frame.view(), 3), array![[[3.0, 6.0], [2.0, 5.0], [1.0, 4.0]]]);
         assert_eq!(quarter_turns(frame.view(), 4), frame);
         assert_eq!(quarter_turns_keeping_size(frame.view(), 1).dim(), frame.dim());
+    }
+
+    /// Sizes below, at and between multiples of a tile.
+    #[test]
+    fn every_pixel_goes_where_a_turn_takes_it() {
+        for (height, width) in [(1, 5), (16, 16), (17, 40), (33, 15), (64, 47)] {
+            let frame = Array3::from_shape_fn((2, height, width), |(c, y, x)| (c * 10_000 + y * 100 + x) as f32);
+            let clockwise = quarter_turns(frame.view(), 1);
+            let back = quarter_turns(frame.view(), 3);
+            for ((c, y, x), v) in frame.indexed_iter() {
+                assert_eq!(clockwise[[c, x, height - 1 - y]], *v);
+                assert_eq!(back[[c, width - 1 - x, y]], *v);
+            }
+        }
     }
 }

@@ -25,7 +25,7 @@ pub fn resize_bicubic(image: ArrayView2<f32>, rows: usize, cols: usize) -> Array
     let image = image.as_standard_layout();
     if let (Some(source), Some(target)) = (image.as_slice(), out.as_slice_mut()) {
         let window = Window { top: 0, left: 0, rows: height, cols: width };
-        resize_window(source, width, window, target, (rows, cols), &mut MaskedInterpolation::default());
+        WindowResize::new(window, (rows, cols)).run(source, width, target, &mut MaskedInterpolation::default());
     }
     out
 }
@@ -39,43 +39,59 @@ pub(crate) struct Window {
     pub(crate) cols: usize,
 }
 
-/// Resizes the window of a plane whose rows are `width` long; pixels outside the window are not looked at.
-pub(crate) fn resize_window(
-    source: &[f32],
-    width: usize,
+/// How a window becomes an image of another size: worked out once, done to every plane.
+pub(crate) struct WindowResize {
     window: Window,
-    out: &mut [f32],
     to: (usize, usize),
-    masked: &mut MaskedInterpolation,
-) {
-    if window.rows == 0 || window.cols == 0 || out.is_empty() {
-        return;
+    down: ColumnTaps<4>,
+    across: ColumnTaps<4>,
+}
+
+impl WindowResize {
+    /// `window` to `to` rows and columns.
+    pub(crate) fn new(window: Window, to: (usize, usize)) -> Self {
+        Self { window, to, down: axis_taps(window.rows, to.0), across: axis_taps(window.cols, to.1) }
     }
-    let rows = Rows { source, width, window };
-    if (window.rows, window.cols) == to {
-        out.chunks_exact_mut(to.1).enumerate().for_each(|(i, out)| out.copy_from_slice(rows.get(i)));
-        return;
+
+    /// Resizes the window of a plane whose rows are `width` long; pixels outside the window are not looked at.
+    pub(crate) fn run(&self, source: &[f32], width: usize, out: &mut [f32], masked: &mut MaskedInterpolation) {
+        let (window, to) = (self.window, self.to);
+        if window.rows == 0 || window.cols == 0 || out.is_empty() {
+            return;
+        }
+        let rows = Rows { source, width, window };
+        if (window.rows, window.cols) == to {
+            out.chunks_exact_mut(to.1).enumerate().for_each(|(i, out)| out.copy_from_slice(rows.get(i)));
+            return;
+        }
+        if !(0..window.rows).any(|i| has_non_finite(rows.get(i))) {
+            self.interpolate(&rows, out);
+            return;
+        }
+        let in_rows = |plane: &[f32], out: &mut [f32]| {
+            let whole = Window { top: 0, left: 0, ..window };
+            self.interpolate(&Rows { source: plane, width: window.cols, window: whole }, out);
+        };
+        let mut cut_out = Scratch::new(window.rows * window.cols);
+        cut_out.chunks_exact_mut(window.cols).enumerate().for_each(|(i, cut)| cut.copy_from_slice(rows.get(i)));
+        let (_, weights) = masked.run(&cut_out, out, in_rows, in_rows);
+        renormalise(out, weights);
     }
-    let scale = window.rows as f64 / to.0 as f64;
-    let across_scale = window.cols as f64 / to.1 as f64;
-    let across = ColumnTaps::new(
-        to.1,
-        4,
-        |i| taps(i, across_scale, window.cols).first as u32,
-        |i| taps(i, across_scale, window.cols).weights,
-    );
-    if !(0..window.rows).any(|i| has_non_finite(rows.get(i))) {
-        interpolate(&rows, scale, &across, out);
-        return;
+
+    fn interpolate(&self, rows: &Rows, out: &mut [f32]) {
+        let cols = rows.window.cols;
+        // One row with two pixels more at either end.
+        let mut blended = Scratch::filled(cols + 4 + OVERHANG, 0.0);
+        for (i, out) in out.chunks_exact_mut(self.to.1).enumerate() {
+            let (first, weights) = self.down.of(i);
+            let row = |k: usize| rows.get((first + k).saturating_sub(2).min(rows.window.rows - 1));
+            blend_rows([row(0), row(1), row(2), row(3)], weights, &mut blended[2..cols + 2]);
+            let (first, last) = (blended[2], blended[cols + 1]);
+            blended[..2].fill(first);
+            blended[cols + 2..cols + 4].fill(last);
+            self.across.blend_four(&blended, out);
+        }
     }
-    let in_rows = |plane: &[f32], out: &mut [f32]| {
-        let whole = Window { top: 0, left: 0, ..window };
-        interpolate(&Rows { source: plane, width: window.cols, window: whole }, scale, &across, out);
-    };
-    let mut cut_out = Scratch::new(window.rows * window.cols);
-    cut_out.chunks_exact_mut(window.cols).enumerate().for_each(|(i, cut)| cut.copy_from_slice(rows.get(i)));
-    let (_, weights) = masked.run(&cut_out, out, in_rows, in_rows);
-    renormalise(out, weights);
 }
 
 /// The rows of a window.
@@ -91,17 +107,12 @@ impl Rows<'_> {
     }
 }
 
-/// The four pixels an output pixel is made of.
-struct Taps {
-    /// Index of the first, counted from two pixels before the image.
-    first: usize,
-    weights: [f32; 4],
-}
-
-fn taps(i: usize, scale: f64, from: usize) -> Taps {
-    let place = (i as f64 + 0.5) * scale - 0.5;
-    let before = place.floor().clamp(-1.0, from as f64 - 1.0);
-    Taps { first: (before + 1.0) as usize, weights: cubic_weights(place - before).map(|w| w as f32) }
+/// The four pixels each of `to` output pixels is made of; the first is counted from two pixels before the image.
+fn axis_taps(from: usize, to: usize) -> ColumnTaps<4> {
+    let scale = from as f64 / to as f64;
+    let place = |i: usize| (i as f64 + 0.5) * scale - 0.5;
+    let before = |i: usize| place(i).floor().clamp(-1.0, from as f64 - 1.0);
+    ColumnTaps::new(to, 4, |i| (before(i) + 1.0) as u32, |i| cubic_weights(place(i) - before(i)).map(|w| w as f32))
 }
 
 /// Weights of the pixels at distances `1 + x`, `x`, `1 - x`, `2 - x`.
@@ -110,21 +121,6 @@ fn cubic_weights(x: f64) -> [f64; 4] {
     let near = |d: f64| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
     let far = |d: f64| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
     [far(1.0 + x), near(x), near(1.0 - x), far(2.0 - x)]
-}
-
-fn interpolate(rows: &Rows, scale: f64, across: &ColumnTaps<4>, out: &mut [f32]) {
-    let cols = rows.window.cols;
-    // One row with two pixels more at either end.
-    let mut blended = Scratch::filled(cols + 4 + OVERHANG, 0.0);
-    for (i, out) in out.chunks_exact_mut(across.len()).enumerate() {
-        let taps = taps(i, scale, rows.window.rows);
-        let row = |k: usize| rows.get((taps.first + k).saturating_sub(2).min(rows.window.rows - 1));
-        blend_rows([row(0), row(1), row(2), row(3)], taps.weights, &mut blended[2..cols + 2]);
-        let (first, last) = (blended[2], blended[cols + 1]);
-        blended[..2].fill(first);
-        blended[cols + 2..cols + 4].fill(last);
-        across.blend_four(&blended, out);
-    }
 }
 
 vectorised! {

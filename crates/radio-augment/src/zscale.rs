@@ -1,10 +1,6 @@
 //! The zscale stretch of IRAF, with astropy's defaults: the second and third channel.
 
-use crate::{
-    Limits,
-    blank::{compact, count_non_finite},
-    scratch::Scratch,
-};
+use crate::{Limits, blank::count_non_finite, compact::compact_within, scratch::Scratch};
 
 const SAMPLES: usize = 1000;
 const MIN_PIXELS: usize = 5;
@@ -70,7 +66,7 @@ fn sorted_samples(pixels: &[f32]) -> Scratch<f64> {
     let mut samples = if n_blank == 0 {
         Scratch::collect(pixels.iter().step_by(stride).copied(), SAMPLES)
     } else {
-        Scratch::collect(compact(pixels, f32::is_finite).iter().step_by(stride).copied(), SAMPLES)
+        Scratch::collect(compact_within(pixels, f32::MIN, f32::MAX).iter().step_by(stride).copied(), SAMPLES)
     };
     samples.sort_unstable_by(f32::total_cmp);
     Scratch::from_fn(samples.len(), |i| f64::from(samples[i]))

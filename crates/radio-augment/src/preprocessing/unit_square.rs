@@ -8,7 +8,7 @@ use crate::{
     fit_into_square, gaussian_blur,
     min_max::extremes,
     preprocessing::{Interpolation, cubic_spline::resize_plane_spline},
-    resize_bicubic::{Window, resize_window},
+    resize_bicubic::{Window, WindowResize},
     resize_bilinear::resize_plane,
     row_order::{in_row_order, planes_mut},
     scratch::{Scratch, recycle, take_channels},
@@ -68,7 +68,7 @@ pub fn resize_into_square(
                 Interpolation::Bilinear => resize_plane(plane, (rows, cols), &mut resized, to, edge, &mut masked),
                 Interpolation::Bicubic => {
                     let whole = Window { top: 0, left: 0, rows, cols };
-                    resize_window(plane, cols, whole, &mut resized, to, &mut masked);
+                    WindowResize::new(whole, to).run(plane, cols, &mut resized, &mut masked);
                 }
                 Interpolation::CubicSpline => resize_plane_spline(plane, (rows, cols), &mut resized, to, &mut masked),
             }
