@@ -58,11 +58,12 @@ pub fn color_jitter(channels: Array3<f32>, draw: &JitterDraw, blanks: BlankRule)
     if n_channels == 3 {
         let (red, rest) = pixels.split_at_mut(plane_len);
         let (green, blue) = rest.split_at_mut(plane_len);
-        let tones = [&*red, &*green, &*blue].map(|plane| Tone::new(plane, draw, blanks));
+        let tones = [&mut *red, &mut *green, &mut *blue].map(|plane| Tone::after_min_max(plane, draw, blanks));
         jitter_three(red, green, blue, tones, draw.saturation as f32, turns(draw.hue));
     } else {
         for plane in pixels.chunks_exact_mut(plane_len) {
-            jitter_one(plane, Tone::new(plane, draw, blanks));
+            let tone = Tone::after_min_max(plane, draw, blanks);
+            jitter_one(plane, tone);
         }
     }
     channels
@@ -131,59 +132,54 @@ fn map_pixels(mut channels: Array3<f32>, change: impl Fn([f32; 3]) -> [f32; 3]) 
     channels
 }
 
-/// MinMax, brightness and contrast of one channel: `((v - low) / width) * factor + offset`.
+/// Brightness and contrast of one channel that is scaled to `[0, 1]`: `v * factor + offset`.
 #[derive(Clone, Copy)]
 struct Tone {
-    low: f32,
-    width: f32,
     factor: f32,
     offset: f32,
-    /// Zeros are blank: they enter as 0, not as `(0 - low) / width`.
-    zero_stays: bool,
 }
 
 impl Tone {
-    fn new(plane: &[f32], draw: &JitterDraw, blanks: BlankRule) -> Self {
-        let zero_stays = blanks == BlankRule::ZeroIsBlank;
+    /// Scales the plane to `[0, 1]`, and works out what comes next. A plane without a pixel that counts is left alone.
+    fn after_min_max(plane: &mut [f32], draw: &JitterDraw, blanks: BlankRule) -> Self {
         let Some((low, high)) = extremes(plane, blanks) else {
-            return Self { low: 0.0, width: 1.0, factor: 1.0, offset: 0.0, zero_stays };
+            return Self { factor: 1.0, offset: 0.0 };
         };
         let width = if high > low { high - low } else { 1.0 };
-        let (sum, n) = sum_of_scaled(plane, low, width, zero_stays);
+        let (sum, n) = scale_and_sum(plane, low, width, blanks == BlankRule::ZeroIsBlank);
         // Brightness moves pixel and mean alike, so contrast acts about the mean before it.
         let mean = sum / n.max(1) as f64;
         let offset = mean - mean * draw.contrast + draw.brightness;
-        Self { low, width, factor: draw.contrast as f32, offset: offset as f32, zero_stays }
+        Self { factor: draw.contrast as f32, offset: offset as f32 }
     }
 
     #[inline(always)]
     fn apply(self, v: f32) -> f32 {
-        let scaled = (v - self.low) / self.width;
-        let scaled = if self.zero_stays & (v == 0.0) { 0.0 } else { scaled };
-        scaled * self.factor + self.offset
+        v * self.factor + self.offset
     }
 }
 
 const LANES: usize = 16;
 
 vectorised! {
-    fn sum_of_scaled(plane: &[f32], low: f32, width: f32, zero_stays: bool) -> (f64, usize) {
+    /// `(v - low) / width`, in place, and the sum and the number of what is finite. Under `zero_stays` zeros are blank: they stay 0.
+    fn scale_and_sum(plane: &mut [f32], low: f32, width: f32, zero_stays: bool) -> (f64, usize) {
         let (mut sums, mut counts) = ([0.0f64; LANES], [0u32; LANES]);
-        let mut add = |lane: usize, v: f32| {
+        let mut add = |lane: usize, v: &mut f32| {
             let counts_here = v.is_finite();
-            let scaled = (v - low) / width;
-            let scaled = if zero_stays & (v == 0.0) { 0.0 } else { scaled };
+            let scaled = (*v - low) / width;
+            let scaled = if zero_stays & (*v == 0.0) { 0.0 } else { scaled };
+            *v = scaled;
             sums[lane] += f64::from(if counts_here { scaled } else { 0.0 });
             counts[lane] += u32::from(counts_here);
         };
-        let chunks = plane.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
+        let mut chunks = plane.chunks_exact_mut(LANES);
+        for chunk in &mut chunks {
             for lane in 0..LANES {
-                add(lane, chunk[lane]);
+                add(lane, &mut chunk[lane]);
             }
         }
-        for (lane, &v) in rest.iter().enumerate() {
+        for (lane, v) in chunks.into_remainder().iter_mut().enumerate() {
             add(lane, v);
         }
         (sums.iter().sum(), counts.iter().map(|&n| n as usize).sum())

@@ -77,29 +77,32 @@ impl ColumnTaps<1> {
 }
 
 impl ColumnTaps<4> {
-    /// The weighted sum of four neighbours. `row` has [`OVERHANG`] pixels more than it needs.
-    pub(crate) fn blend_four(&self, row: &[f32], out: &mut [f32]) {
-        let done = self.blend_groups(row, out);
-        for (i, (out, &first)) in out.iter_mut().zip(self.first.iter()).enumerate().skip(done) {
-            let (t, w) = (&row[first as usize..first as usize + 4], &self.weights);
-            *out = (t[0] * w[0][i] + t[1] * w[1][i]) + (t[2] * w[2][i] + t[3] * w[3][i]);
+    /// The weighted sum of four neighbours, for every row of `out`; the rows it is made of begin `stride` pixels apart, and each has
+    /// [`OVERHANG`] pixels more than it needs.
+    pub(crate) fn blend_four(&self, rows: &[f32], stride: usize, out: &mut [f32]) {
+        let done = self.blend_groups(rows, stride, out);
+        for (row, out) in rows.chunks_exact(stride).zip(out.chunks_exact_mut(self.len())) {
+            for (i, (out, &first)) in out.iter_mut().zip(self.first.iter()).enumerate().skip(done) {
+                let (t, w) = (&row[first as usize..first as usize + 4], &self.weights);
+                *out = (t[0] * w[0][i] + t[1] * w[1][i]) + (t[2] * w[2][i] + t[3] * w[3][i]);
+            }
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn blend_groups(&self, _row: &[f32], _out: &mut [f32]) -> usize {
+    fn blend_groups(&self, _rows: &[f32], _stride: usize, _out: &mut [f32]) -> usize {
         0
     }
 
-    /// Blends whole groups and returns how many outputs that were.
+    /// Blends whole groups and returns how many outputs of a row that were.
     #[cfg(target_arch = "x86_64")]
-    fn blend_groups(&self, row: &[f32], out: &mut [f32]) -> usize {
+    fn blend_groups(&self, rows: &[f32], stride: usize, out: &mut [f32]) -> usize {
         if !self.narrow || !is_x86_feature_detected!("avx512f") {
             return 0;
         }
         let [a, b, c, d] = &self.weights;
         // SAFETY: the feature was found on this CPU in the line above.
-        unsafe { avx512::blend_four(row, &self.first, [a, b, c, d], out) }
+        unsafe { avx512::blend_four(rows, stride, &self.first, [a, b, c, d], out) }
     }
 }
 
@@ -129,11 +132,17 @@ mod avx512 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn open_group(row: &[f32], first: &[u32; GROUP]) -> (__m512, __m512, __m512i) {
+        let window = &row[first[0] as usize..][..2 * GROUP];
+        (load(window), load(&window[GROUP..]), places_of(first))
+    }
+
+    /// Each output's first neighbour, counted from that of the first output.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn places_of(first: &[u32; GROUP]) -> __m512i {
         // SAFETY: the reference is to 16 numbers of 32 bits, and the load needs no alignment.
         let places = unsafe { _mm512_loadu_si512(first.as_ptr().cast()) };
-        let window = &row[first[0] as usize..][..2 * GROUP];
-        let places = _mm512_sub_epi32(places, _mm512_set1_epi32(first[0] as i32));
-        (load(window), load(&window[GROUP..]), places)
+        _mm512_sub_epi32(places, _mm512_set1_epi32(first[0] as i32))
     }
 
     #[target_feature(enable = "avx512f")]
@@ -151,18 +160,28 @@ mod avx512 {
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) fn blend_four(row: &[f32], first: &[u32], weights: [&[f32]; 4], out: &mut [f32]) -> usize {
-        let (outs, firsts) = (out.as_chunks_mut::<GROUP>().0, first.as_chunks::<GROUP>().0);
+    pub(super) fn blend_four(
+        rows: &[f32],
+        stride: usize,
+        first: &[u32],
+        weights: [&[f32]; 4],
+        out: &mut [f32],
+    ) -> usize {
         let mut done = 0;
-        for (out, first) in outs.iter_mut().zip(firsts) {
-            let (low, high, places) = open_group(row, first);
-            let mut products = [_mm512_setzero_ps(); 4];
-            for k in 0..4 {
-                let tap = _mm512_permutex2var_ps(low, _mm512_add_epi32(places, _mm512_set1_epi32(k as i32)), high);
-                products[k] = _mm512_mul_ps(tap, load(&weights[k][done..]));
+        for group in first.as_chunks::<GROUP>().0 {
+            // Places and weights stay in registers from row to row.
+            let places = places_of(group);
+            let places: [__m512i; 4] = std::array::from_fn(|k| _mm512_add_epi32(places, _mm512_set1_epi32(k as i32)));
+            let weights: [__m512; 4] = std::array::from_fn(|k| load(&weights[k][done..]));
+            for (row, out) in rows.chunks_exact(stride).zip(out.chunks_exact_mut(first.len())) {
+                let window = &row[group[0] as usize..][..2 * GROUP];
+                let (low, high) = (load(window), load(&window[GROUP..]));
+                let product = |k: usize| _mm512_mul_ps(_mm512_permutex2var_ps(low, places[k], high), weights[k]);
+                let halves = (_mm512_add_ps(product(0), product(1)), _mm512_add_ps(product(2), product(3)));
+                if let Some(out) = out[done..].first_chunk_mut::<GROUP>() {
+                    store(out, _mm512_add_ps(halves.0, halves.1));
+                }
             }
-            let halves = (_mm512_add_ps(products[0], products[1]), _mm512_add_ps(products[2], products[3]));
-            store(out, _mm512_add_ps(halves.0, halves.1));
             done += GROUP;
         }
         done
@@ -180,14 +199,21 @@ mod tests {
             let row: Vec<f32> = (0..from + 4 + OVERHANG).map(|i| (i as f32 * 0.7).sin()).collect();
             let first = |i: usize| (i * from / to) as u32;
             let weight = |i: usize, k: usize| ((i * 4 + k) as f32).cos();
-            let (mut two, mut four) = (vec![0.0; to], vec![0.0; to]);
+            let (mut two, mut four) = (vec![0.0; to], vec![0.0; 2 * to]);
             ColumnTaps::new(to, 2, first, |i| [weight(i, 0)]).blend_two(&row, &mut two);
-            ColumnTaps::new(to, 4, first, |i| std::array::from_fn(|k| weight(i, k))).blend_four(&row, &mut four);
+            let taps = ColumnTaps::new(to, 4, first, |i| std::array::from_fn(|k| weight(i, k)));
+            let with_negative: Vec<f32> =
+                row.iter().chain(&row).enumerate().map(|(i, v)| if i < row.len() { *v } else { -v }).collect();
+            taps.blend_four(&with_negative, row.len(), &mut four);
             for i in 0..to {
                 let t = &row[first(i) as usize..];
                 assert_eq!(two[i], t[0] + weight(i, 0) * (t[1] - t[0]), "{from} to {to}, output {i}");
                 let half = |k: usize| t[k] * weight(i, k) + t[k + 1] * weight(i, k + 1);
-                assert_eq!(four[i], half(0) + half(2), "{from} to {to}, output {i}");
+                assert_eq!(
+                    (four[i], four[to + i]),
+                    (half(0) + half(2), -half(0) - half(2)),
+                    "{from} to {to}, output {i}"
+                );
             }
         }
     }

@@ -80,19 +80,26 @@ impl WindowResize {
 
     fn interpolate(&self, rows: &Rows, out: &mut [f32]) {
         let cols = rows.window.cols;
-        // One row with two pixels more at either end.
-        let mut blended = Scratch::filled(cols + 4 + OVERHANG, 0.0);
-        for (i, out) in out.chunks_exact_mut(self.to.1).enumerate() {
-            let (first, weights) = self.down.of(i);
-            let row = |k: usize| rows.get((first + k).saturating_sub(2).min(rows.window.rows - 1));
-            blend_rows([row(0), row(1), row(2), row(3)], weights, &mut blended[2..cols + 2]);
-            let (first, last) = (blended[2], blended[cols + 1]);
-            blended[..2].fill(first);
-            blended[cols + 2..cols + 4].fill(last);
-            self.across.blend_four(&blended, out);
+        // Some rows in the first cache, each with two pixels more at either end.
+        let stride = cols + 4 + OVERHANG;
+        let mut strip = Scratch::filled(STRIP * stride, 0.0);
+        for (n, out) in out.chunks_mut(STRIP * self.to.1).enumerate() {
+            let in_strip = out.len() / self.to.1;
+            for (i, blended) in strip.chunks_exact_mut(stride).take(in_strip).enumerate() {
+                let (first, weights) = self.down.of(n * STRIP + i);
+                let row = |k: usize| rows.get((first + k).saturating_sub(2).min(rows.window.rows - 1));
+                blend_rows([row(0), row(1), row(2), row(3)], weights, &mut blended[2..cols + 2]);
+                let (first, last) = (blended[2], blended[cols + 1]);
+                blended[..2].fill(first);
+                blended[cols + 2..cols + 4].fill(last);
+            }
+            self.across.blend_four(&strip, stride, out);
         }
     }
 }
+
+/// Rows blended before their columns are.
+const STRIP: usize = 8;
 
 /// The rows of a window.
 struct Rows<'a> {
