@@ -224,13 +224,13 @@ pub(crate) fn list_hdus(bytes: &[u8], path: &Path) -> Result<HduList, FitsError>
 }
 
 /// Visits the units in order until `visit` gives something; checks of each that the file holds its data.
-pub(crate) fn walk<T>(
+pub(crate) fn walk<T, E: From<FitsError>>(
     bytes: &[u8],
     path: &Path,
-    mut visit: impl FnMut(&Hdu) -> Result<Option<T>, FitsError>,
-) -> Result<Option<T>, FitsError> {
+    mut visit: impl FnMut(&Hdu) -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
     if !bytes.starts_with(b"SIMPLE  =") {
-        return Err(FitsError::NotFits { path: path.into(), found: describe_start(bytes) });
+        return Err(FitsError::NotFits { path: path.into(), found: describe_start(bytes) }.into());
     }
     let mut hdu = Hdu::read(bytes, 0, 0, path)?;
     loop {
@@ -321,7 +321,7 @@ pub(crate) fn describe_start(bytes: &[u8]) -> String {
 }
 
 /// The header that begins at `start`, and the byte where its data begin.
-pub(crate) fn read_header(bytes: &[u8], start: usize, hdu: usize, path: &Path) -> Result<(Header, usize), FitsError> {
+fn read_header(bytes: &[u8], start: usize, hdu: usize, path: &Path) -> Result<(Header, usize), FitsError> {
     let lines = bytes[start..].as_chunks::<CARD_BYTES>().0;
     let Some(n_cards) = lines.iter().position(|line| line.starts_with(b"END     ") || line[..] == *END_ALONE) else {
         return Err(FitsError::BadHeader {

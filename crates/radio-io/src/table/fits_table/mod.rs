@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Table, TableChoice, no_such_table};
 use crate::{
-    error::{Error, FitsError},
-    hdu::{BLOCK_BYTES, Unit, read_header},
+    error::Error,
+    hdu::{Hdu, HduKind, Storage, Unit, walk},
     header::Header,
 };
 
@@ -62,53 +62,44 @@ impl TableUnit<'_> {
 pub(super) fn read_fits(bytes: &[u8], path: &Path, choice: &TableChoice) -> Result<Table, Error> {
     let mut found: Option<Table> = None;
     let mut names = Vec::new();
-    let (mut start, mut hdu) = (0, 0);
-    loop {
-        let (header, offset) = read_header(bytes, start, hdu, path)?;
-        let unit = Unit { header: &header, hdu, path };
-        let axes = unit.axes()?;
-        let storage = unit.storage()?;
-        let data_bytes = unit.data_bytes(storage, &axes)?;
-        let end = (offset as u64).checked_add(data_bytes).ok_or_else(|| unit.too_large(storage, &axes))?;
-        if end > bytes.len() as u64 {
-            return Err(
-                FitsError::Truncated { path: path.into(), hdu, expected: end, found: bytes.len() as u64 }.into()
-            );
-        }
-        let kind = header.text("XTENSION").unwrap_or_default();
-        let is_table = matches!(kind, "BINTABLE" | "A3DTABLE" | "TABLE") && header.logical("ZIMAGE") != Some(true);
-        let name = header.text("EXTNAME").map(str::to_owned);
+    walk(bytes, path, |hdu| {
+        let is_table = matches!(hdu.kind(), HduKind::BinaryTable | HduKind::TextTable);
+        let name = hdu.header.text("EXTNAME");
         let is_chosen = match choice {
             TableChoice::First => is_table && found.as_ref().is_none_or(|table| table.rows() == 0),
-            TableChoice::Number(number) => *number == hdu,
-            TableChoice::Name(wanted) => is_table && found.is_none() && name.as_ref() == Some(wanted),
+            TableChoice::Number(number) => is_table && *number == hdu.number,
+            TableChoice::Name(wanted) => is_table && found.is_none() && name == Some(wanted),
         };
-        if is_chosen && is_table {
-            let &[width, rows] = &axes[..] else {
-                return Err(unit.bad("NAXIS", "2 for a table").into());
-            };
-            if header.integer("BITPIX") != Some(8) {
-                return Err(unit.bad("BITPIX", "8 for a table").into());
-            }
-            // Rows and widths are within the data, whose end is within the file, unless one of them is 0.
-            let (Ok(width), Ok(rows)) = (usize::try_from(width), usize::try_from(rows)) else {
-                return Err(unit.too_large(storage, &axes).into());
-            };
-            let data = &bytes[offset..end as usize];
-            let table = TableUnit { path, hdu, header: &header, width, rows, data };
-            let columns = if kind == "TABLE" { ascii::columns(&table)? } else { binary::columns(&table)? };
-            let table = Table { path: path.into(), name: name.clone(), columns, ..Table::default() };
+        if is_chosen {
+            let table = read_unit(hdu, bytes, path)?;
             if found.is_none() || table.rows() > 0 {
                 found = Some(table);
             }
         }
-        names.push(format!("{hdu} {}{}", kind, name.map(|name| format!(" {name}")).unwrap_or_default()));
-        start = (end as usize).div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES);
-        hdu += 1;
-        if !bytes.get(start..).is_some_and(|rest| rest.starts_with(b"XTENSION")) {
-            break;
-        }
-    }
+        let kind = hdu.header.text("XTENSION").unwrap_or_default();
+        names.push(format!("{} {kind}{}", hdu.number, name.map(|name| format!(" {name}")).unwrap_or_default()));
+        Ok::<_, Error>(None::<()>)
+    })?;
     let has = format!("a table among the header-data units {names:?}");
     found.ok_or_else(|| no_such_table(path, choice, &has))
+}
+
+fn read_unit(hdu: &Hdu, bytes: &[u8], path: &Path) -> Result<Table, Error> {
+    hdu.check_end(bytes, path)?;
+    let unit = Unit { header: &hdu.header, hdu: hdu.number, path };
+    let &[width, rows] = &hdu.axes[..] else {
+        return Err(unit.bad("NAXIS", "2 for a table").into());
+    };
+    if hdu.storage != Storage::U8 {
+        return Err(unit.bad("BITPIX", "8 for a table").into());
+    }
+    // Rows and widths are within the data, whose end is within the file, unless one of them is 0.
+    let (Ok(width), Ok(rows)) = (usize::try_from(width), usize::try_from(rows)) else {
+        return Err(unit.too_large(hdu.storage, &hdu.axes).into());
+    };
+    let data = &bytes[hdu.data_start..][..hdu.data_bytes as usize];
+    let table = TableUnit { path, hdu: hdu.number, header: &hdu.header, width, rows, data };
+    let columns = if hdu.kind() == HduKind::TextTable { ascii::columns(&table)? } else { binary::columns(&table)? };
+    let name = hdu.header.text("EXTNAME").map(str::to_owned);
+    Ok(Table { path: path.into(), name, columns, ..Table::default() })
 }
