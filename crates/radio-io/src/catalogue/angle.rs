@@ -1,4 +1,4 @@
-//! Angles and fluxes as catalogues write them: units, and the sexagesimal notation.
+//! Units of angles and fluxes as catalogues write them.
 
 use serde::{Deserialize, Serialize};
 
@@ -126,66 +126,9 @@ impl FluxUnit {
     }
 }
 
-/// A sexagesimal angle: the number of whole units with fraction, and whether its letters say hours or degrees.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sexagesimal {
-    pub value: f64,
-    pub unit: Option<AngleUnit>,
-}
-
-/// Reads `12:34:56.7`, `-12 34 56.7`, `12h34m56.7s`, `+12d34m56.7s`, `12°34′56.7″`; two parts are enough.
-pub(super) fn parse_sexagesimal(text: &str) -> Option<Sexagesimal> {
-    let text = text.trim();
-    let (negative, unsigned) = match text.strip_prefix(['-', '−', '–']) {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let unit = match () {
-        () if unsigned.contains(['h', 'H']) => Some(AngleUnit::Hourangle),
-        () if unsigned.contains(['d', 'D', '°']) => Some(AngleUnit::Deg),
-        () => None,
-    };
-    let is_mark = |character: char| !(character.is_ascii_digit() || character == '.');
-    let allowed = |character: char| character.is_whitespace() || ":hHdDmMsS°'′\"″".contains(character);
-    if unsigned.contains(|character| is_mark(character) && !allowed(character)) || unsigned.contains('-') {
-        return None;
-    }
-    let parts: Vec<&str> = unsigned.split(is_mark).filter(|part| !part.is_empty()).collect();
-    if !(2..=3).contains(&parts.len()) {
-        return None;
-    }
-    let (last, whole) = parts.split_last()?;
-    let mut value = 0.0;
-    let mut scale = 1.0;
-    for part in whole {
-        value += f64::from(part.parse::<u32>().ok()?) / scale;
-        scale *= 60.0;
-    }
-    value += last.parse::<f64>().ok()? / scale;
-    // Minutes and seconds run to 60, which some programs print.
-    let small = parts[1..].iter().all(|part| part.parse::<f64>().is_ok_and(|part| part <= 60.0));
-    small.then_some(Sexagesimal { value: if negative { -value } else { value }, unit })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sexagesimal_notations() {
-        let degrees = |text: &str| parse_sexagesimal(text).map(|angle| angle.value);
-        for text in ["12:34:56.7", "12 34 56.7", "12h34m56.7s", "12°34′56.7″", "+12d34m56.7s", "12h 34m 56.7s"] {
-            let value = degrees(text).expect(text);
-            assert!((value - 12.582416666666667).abs() < 1e-12, "{text}: {value}");
-        }
-        assert_eq!(degrees("-00:30:00"), Some(-0.5));
-        assert_eq!(degrees("05:30"), Some(5.5));
-        assert_eq!(parse_sexagesimal("1h30m").and_then(|angle| angle.unit), Some(AngleUnit::Hourangle));
-        assert_eq!(parse_sexagesimal("1:30").and_then(|angle| angle.unit), None);
-        for bad in ["", "12", "12:61:00", "12:x:00", "1:2:3:4", "12:-30:00", "NaN:1:1", "1.5:30:00", ":::"] {
-            assert_eq!(degrees(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn units_and_their_spellings() {

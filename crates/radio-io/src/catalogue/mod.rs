@@ -10,7 +10,10 @@ use std::{
 };
 
 use crate::{
-    celestial::frame::SkyFrame,
+    celestial::{
+        frame::SkyFrame,
+        sexagesimal::{Sexagesimal, read_sexagesimal},
+    },
     error::Error,
     table::{Column, ColumnData, Table},
 };
@@ -21,7 +24,6 @@ mod columns;
 pub use angle::{AngleUnit, FluxUnit};
 pub use columns::{CatalogueColumns, Duplicates, FluxColumn, PositionColumns, SizeColumn};
 
-use angle::parse_sexagesimal;
 use columns::{angle_unit, flux_unit};
 
 /// A source.
@@ -240,9 +242,12 @@ impl Reader<'_> {
         let angle = |(row, text): (usize, &String)| {
             let plain =
                 || text.trim().parse::<f64>().ok().map(|value| unit.unwrap_or(AngleUnit::Deg).to_degrees(value));
-            let angle = parse_sexagesimal(text).map(|angle| {
-                let unit = angle.unit.or(unit).unwrap_or(sexagesimal);
-                unit.to_degrees(angle.value)
+            let angle = read_sexagesimal(text).map(|(units, counts)| {
+                let own = counts.map(|counts| match counts {
+                    Sexagesimal::Hours => AngleUnit::Hourangle,
+                    Sexagesimal::Degrees => AngleUnit::Deg,
+                });
+                own.or(unit).unwrap_or(sexagesimal).to_degrees(units)
             });
             let wrong =
                 || self.row(row, &column.name, format!("`{text}`"), "an angle such as 83.63, 05:34:31.9 or 5h34m31.9s");

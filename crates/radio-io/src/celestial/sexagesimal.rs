@@ -17,9 +17,13 @@ pub enum Sexagesimal {
 /// what they count; `colons` says what parts without letters count.
 ///
 /// # Errors
-/// [`Error::BadAngle`] for anything else, for minutes or seconds of 60 and more, and for what is not finite.
+/// [`Error::BadAngle`] for anything else, for minutes or seconds above 60 (60 itself is what rounding prints), and for what is not finite.
 pub fn parse_angle(text: &str, colons: Sexagesimal) -> Result<f64, Error> {
-    read_angle(text.trim(), colons).filter(|angle| angle.is_finite()).ok_or_else(|| Error::BadAngle {
+    let sexagesimal = |(units, counts): (f64, Option<Sexagesimal>)| match counts.unwrap_or(colons) {
+        Sexagesimal::Hours => units * 15.0,
+        Sexagesimal::Degrees => units,
+    };
+    read_sexagesimal(text).map(sexagesimal).or_else(|| read_degrees(text)).ok_or_else(|| Error::BadAngle {
         found: shortened(text),
         expected: "an angle such as 12:34:56.7, 12h34m56.7s, -12d34m56s or 188.7",
     })
@@ -34,67 +38,73 @@ fn shortened(text: &str) -> String {
     short
 }
 
-fn read_angle(text: &str, colons: Sexagesimal) -> Option<f64> {
-    if text.len() > 100 {
+/// Longer text is no angle.
+const LONGEST: usize = 100;
+
+/// Reads an angle of two or three parts, or of one with its mark: the number of whole units with fraction, and what its marks say that it counts.
+/// `None` for anything else, a plain number included.
+pub(crate) fn read_sexagesimal(text: &str) -> Option<(f64, Option<Sexagesimal>)> {
+    if text.len() > LONGEST {
         return None;
     }
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let lower = digits.trim_start().to_ascii_lowercase();
-    // `1e5d` is a number with a unit, `1d5` is not a number.
-    let mut parts: Vec<(f64, char)> = Vec::new();
-    let mut number = String::new();
-    let mut push = |number: &mut String, mark: char| -> Option<()> {
-        let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if number.is_empty() || !plain || parts.len() == 3 {
+    let (negative, mut rest) = sign(text.trim());
+    let (mut numbers, mut marks) = (Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, behind) = rest.split_at(rest.find(|c| !is_digit(c)).unwrap_or(rest.len()));
+        let is_last = behind.trim_start_matches(|c| !is_digit(c)).is_empty();
+        // Only the last part has a fraction, and none has another sign.
+        if number.is_empty() || numbers.len() == 3 || (number.contains('.') && !is_last) {
             return None;
         }
-        parts.push((number.parse().ok()?, mark));
-        number.clear();
-        Some(())
-    };
-    if let Ok(degrees) = lower.trim_end_matches("eg").trim_end_matches(['d', '°']).trim_end().parse::<f64>() {
-        // The second sign of `--5` would be read by the number's own parser.
-        return lower.starts_with(|c: char| c.is_ascii_digit() || c == '.').then_some(if negative {
-            -degrees
-        } else {
-            degrees
-        });
+        numbers.push(number.parse::<f64>().ok()?);
+        let behind = behind.trim_start();
+        let mark = behind.chars().next().filter(|c| !is_digit(*c));
+        let (mark, length) = match mark {
+            // Two minute marks are how a plain keyboard writes seconds.
+            Some('\'') if behind.starts_with("''") => ('s', 2),
+            Some(c @ ('\'' | '′')) => ('m', c.len_utf8()),
+            Some(c @ ('"' | '″')) => ('s', c.len_utf8()),
+            Some(c @ '°') => ('d', c.len_utf8()),
+            Some(c) => (c.to_ascii_lowercase(), c.len_utf8()),
+            None => (':', 0),
+        };
+        marks.push(mark);
+        rest = behind[length..].trim_start();
     }
-    let mut letters = lower.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '0'..='9' | '.' => number.push(letter),
-            ':' | 'h' | 'd' | 'm' | 's' | '°' | '\'' | '"' | '′' | '″' => {
-                push(&mut number, letter)?;
-                while letters.next_if_eq(&' ').is_some() {}
-            }
-            ' ' if number.is_empty() => {}
-            ' ' => push(&mut number, ':')?,
-            _ => return None,
-        }
-    }
-    if !number.is_empty() {
-        push(&mut number, ':')?;
-    }
-    let marks: String = parts.iter().map(|(_, mark)| *mark).collect();
-    let in_hours = match marks.as_str() {
-        "::" | ":::" => colons == Sexagesimal::Hours,
-        "h" | "h:" | "hm" | "hm:" | "hms" => true,
-        "d:" | "dm" | "dm:" | "dms" | "d'" | "d'\"" | "°:" | "°'" | "°':" | "°'\"" | "°′" | "°′:" | "°′″" => {
-            false
-        }
+    let counts = match marks[..] {
+        [':', ':'] | [':', ':', ':'] => None,
+        ['h'] | ['h', 'm' | ':'] | ['h', 'm', 's' | ':'] => Some(Sexagesimal::Hours),
+        ['d'] | ['d', 'm' | ':'] | ['d', 'm', 's' | ':'] => Some(Sexagesimal::Degrees),
         _ => return None,
     };
-    if parts[1..].iter().any(|(value, _)| *value >= 60.0) {
+    let (_, small) = numbers.split_first()?;
+    if small.iter().any(|value| *value > 60.0) {
         return None;
     }
-    let units = parts.iter().rev().fold(0.0, |sum, (value, _)| sum / 60.0 + value);
-    let degrees = if in_hours { units * 15.0 } else { units };
-    Some(if negative { -degrees } else { degrees })
+    let units = numbers.iter().rev().fold(0.0, |sum, value| sum / 60.0 + value);
+    Some((if negative { -units } else { units }, counts)).filter(|(units, _)| units.is_finite())
+}
+
+/// A plain number, with or without `d`, `deg` or `°`.
+fn read_degrees(text: &str) -> Option<f64> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let (negative, digits) = sign(text.trim());
+    let digits = digits.strip_suffix("deg").or(digits.strip_suffix(['d', 'D', '°'])).unwrap_or(digits).trim_end();
+    // Rust's parser would take a second sign, `inf` and `nan`.
+    let starts = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let value = digits.parse::<f64>().ok().filter(|value| starts && value.is_finite())?;
+    Some(if negative { -value } else { value })
+}
+
+/// Whether there is a minus sign, typographic ones included, and what follows the sign.
+fn sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix(['-', '−', '–']) {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, text.strip_prefix('+').unwrap_or(text).trim_start()),
+    }
 }
 
 /// Right ascension as `13h25m27.62s`, `decimals` of the seconds rounded, in [0h, 24h).
@@ -194,6 +204,12 @@ mod tests {
             ("187.5d", Hours, 187.5),
             (" -1.5e-1 ", Degrees, -0.15),
             ("12:30", Degrees, 12.5),
+            ("12 : 30", Degrees, 12.5),
+            ("12: 5: 6.0", Degrees, 12.085),
+            ("12d30'00''", Hours, 12.5),
+            ("−00 30 00", Degrees, -0.5),
+            ("12:29:60.0", Degrees, 12.5),
+            ("12h 30m 00s", Degrees, 187.5),
         ] {
             let got = parse_angle(text, colons).expect(text);
             assert!((got - degrees).abs() < 1e-12, "{text}: {got}");
@@ -203,8 +219,14 @@ mod tests {
             "-",
             "--5",
             "1:2:3:4",
-            "12:60:00",
-            "12:30:60.0",
+            "12:61:00",
+            "12:30:60.1",
+            "1.5:30:00",
+            "12:-30:00",
+            "12:x:00",
+            "NaN:1:1",
+            "1:30m",
+            "h",
             "ten",
             "12h30d",
             "nan",
