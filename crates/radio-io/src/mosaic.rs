@@ -5,6 +5,8 @@
 //! 0, row 0 being the first stored (usually the southernmost); they are physical values (BSCALE, BZERO and BLANK applied) in
 //! the file's own unit, and NaN means blank.
 
+mod pixel_source;
+
 use std::{
     borrow::Cow,
     ops::Range,
@@ -13,6 +15,8 @@ use std::{
 };
 
 use ndarray::Array2;
+pub use pixel_source::PixelSource;
+use pixel_source::check_window;
 
 use crate::{
     beam::Beam,
@@ -25,47 +29,6 @@ use crate::{
     pixels::{Scaling, append_whole_numbers, mark_blanks, prefetch, read_pixels, read_with_blanks},
     wcs::Wcs,
 };
-
-/// Anything windows of pixels can be read from: a FITS mosaic, or an array in memory.
-pub trait PixelSource: Send + Sync {
-    /// Number of rows.
-    fn rows(&self) -> usize;
-
-    /// Number of columns.
-    fn cols(&self) -> usize;
-
-    /// Pixels `[n_rows, n_cols]` from (`row`, `col`) on, counted from 0; NaN means blank.
-    ///
-    /// # Errors
-    /// If the window does not lie inside the image, or cannot be read.
-    fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError>;
-
-    /// Says that these rows are not needed for now, so that a mapped file may leave the memory; reading them again is allowed.
-    fn release_rows(&self, _rows: Range<usize>) {}
-
-    /// Like [`PixelSource::window`], into a buffer that takes the window's size, in row order.
-    ///
-    /// # Errors
-    /// Those of [`PixelSource::window`].
-    fn window_into(
-        &self,
-        row: usize,
-        col: usize,
-        n_rows: usize,
-        n_cols: usize,
-        pixels: &mut Vec<f32>,
-    ) -> Result<(), FitsError> {
-        let window = self.window(row, col, n_rows, n_cols)?;
-        pixels.clear();
-        pixels.extend(window);
-        Ok(())
-    }
-
-    /// The file, for messages.
-    fn path(&self) -> &Path {
-        Path::new("(image in memory)")
-    }
-}
 
 /// A FITS image on disk.
 #[derive(Debug)]
@@ -193,7 +156,7 @@ impl Mosaic {
     /// The relation between pixels and sky; `None` if the header describes no sky at all.
     ///
     /// # Errors
-    /// [`FitsError::Wcs`] if it describes one that we cannot compute, such as ecliptic axes.
+    /// [`FitsError::Wcs`] if it describes one that we cannot compute, such as one with an unknown projection.
     pub fn wcs(&self) -> Result<Option<Wcs>, FitsError> {
         Wcs::from_header(&self.unit.header, self.image_axes(), &self.path)
     }
@@ -419,42 +382,12 @@ impl PixelSource for Mosaic {
     }
 }
 
-impl PixelSource for Array2<f32> {
-    fn rows(&self) -> usize {
-        self.nrows()
-    }
-
-    fn cols(&self) -> usize {
-        self.ncols()
-    }
-
-    fn window(&self, row: usize, col: usize, n_rows: usize, n_cols: usize) -> Result<Array2<f32>, FitsError> {
-        check_window(self, row, col, n_rows, n_cols)?;
-        Ok(self.slice(ndarray::s![row..row + n_rows, col..col + n_cols]).to_owned())
-    }
-}
-
 /// `pixels` holds `n_rows · n_cols` values by construction; were it otherwise, the image would be empty rather than wrong.
 fn as_array<T>(n_rows: usize, n_cols: usize, pixels: Vec<T>) -> Array2<T>
 where
     T: Clone + Default,
 {
     Array2::from_shape_vec((n_rows, n_cols), pixels).unwrap_or_default()
-}
-
-fn check_window(
-    source: &(impl PixelSource + ?Sized),
-    row: usize,
-    col: usize,
-    n_rows: usize,
-    n_cols: usize,
-) -> Result<(), FitsError> {
-    let (rows, cols) = (source.rows(), source.cols());
-    let fits = |start: usize, count: usize, length: usize| start.checked_add(count).is_some_and(|end| end <= length);
-    if fits(row, n_rows, rows) && fits(col, n_cols, cols) {
-        return Ok(());
-    }
-    Err(FitsError::OutsideImage { path: source.path().to_path_buf(), row, col, n_rows, n_cols, rows, cols })
 }
 
 /// BSCALE, BZERO and BLANK, and what had to be passed over.
