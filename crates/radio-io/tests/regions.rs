@@ -6,8 +6,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use radio_io::{
-    Card, Error, Header, Region, RegionFrame, Shape, SkyFrame, Wcs,
+    Card, Error, Header, Mosaic, Region, RegionFrame, Shape, SkyFrame, Wcs,
     regions::{RegionList, crtf_text, ds9_text, mask_of, parse_crtf, parse_ds9, read_ds9, write_crtf, write_ds9},
+    write_image,
 };
 
 const DS9: &str = r##"# Region file format: DS9 version 4.1
@@ -303,6 +304,42 @@ fn what_a_format_cannot_hold_is_not_written() {
     assert!(ds9_text(&[sky(SkyFrame::Supergalactic)]).is_err() && crtf_text(&[sky(SkyFrame::Supergalactic)]).is_ok());
     let ring = Region::new(RegionFrame::Image, ring);
     assert!(ds9_text(std::slice::from_ref(&ring)).is_ok() && crtf_text(&[ring]).is_err());
+}
+
+/// `physical` is what the image was before it was cut and binned: pixel = LTM physical + LTV, counted from 1.
+#[test]
+fn physical_regions_follow_the_history_of_the_image() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let mosaic = |cards: &[(&str, f64)]| -> Result<Mosaic, Box<dyn std::error::Error>> {
+        let path = folder.path().join("map.fits");
+        let cards: Vec<Card> = cards.iter().map(|(keyword, value)| Card::new(keyword, *value, "")).collect();
+        write_image(&path, &ndarray::Array2::<f32>::zeros((60, 70)), &cards)?;
+        Ok(Mosaic::open(&path)?)
+    };
+    let regions =
+        ds9("physical\ncircle(101,61,8)\nbox(101,61,20,8,30)\nimage\ncircle(5,6,7)\nfk5;circle(10,20,5\")")?.regions;
+    let shape =
+        |mosaic: &Mosaic, number: usize| regions[number].on_mosaic(mosaic).map(|found| found.map(|found| found.shape));
+    let cut = mosaic(&[("LTV1", -80.0), ("LTV2", -30.0)])?;
+    assert_eq!(shape(&cut, 0)?, Some(Shape::Circle { centre: (20.0, 30.0), radius: 8.0 }));
+    // Binned by two: physical 1.5, between the first two pixels, is pixel 1.
+    let binned = [("LTM1_1", 0.5), ("LTM2_2", 0.5), ("LTV1", 0.25), ("LTV2", 0.25)];
+    assert_eq!(shape(&mosaic(&binned)?, 0)?, Some(Shape::Circle { centre: (49.75, 29.75), radius: 4.0 }));
+    let Some(Shape::Box { centre, sides, angle_deg }) = shape(&mosaic(&binned)?, 1)? else { panic!("a box") };
+    assert_eq!(centre, (49.75, 29.75));
+    assert!((sides.0 - 10.0).abs() < 1e-12 && (sides.1 - 4.0).abs() < 1e-12 && (angle_deg - 30.0).abs() < 1e-12);
+    // Mirrored: what leant to the left leans to the right.
+    let mirrored = mosaic(&[("LTM1_1", -1.0), ("LTV1", 120.0)])?;
+    let Some(Shape::Box { centre, angle_deg, .. }) = shape(&mirrored, 1)? else { panic!("a box") };
+    assert_eq!(centre, (18.0, 60.0));
+    assert!((angle_deg - 150.0).abs() < 1e-12, "{angle_deg}");
+    // Without a history, or with one that cannot be undone, it is the image.
+    for plain in [mosaic(&[])?, mosaic(&[("LTM1_1", 0.0)])?] {
+        assert_eq!(shape(&plain, 0)?, Some(Shape::Circle { centre: (100.0, 60.0), radius: 8.0 }));
+    }
+    assert_eq!(shape(&cut, 2)?, Some(Shape::Circle { centre: (4.0, 5.0), radius: 7.0 }));
+    assert_eq!(shape(&cut, 3)?, None, "the map has no sky");
+    Ok(())
 }
 
 #[test]

@@ -75,8 +75,8 @@ pub enum Shape {
 pub enum RegionFrame {
     /// Pixels of the image.
     Image,
-    /// DS9's `physical`: pixels of the image from which this one was cut. Without such a history it is [`RegionFrame::Image`], and it is
-    /// treated so.
+    /// DS9's `physical`: pixels of the image from which this one was cut, by the keywords LTM and LTV ([`Region::on_mosaic`]). Without them
+    /// it is [`RegionFrame::Image`].
     Physical,
     /// Longitude and latitude.
     Sky(SkyFrame),

@@ -6,6 +6,7 @@
 
 use super::{
     inside::PixelRegion,
+    physical::PhysicalPixels,
     region::{Region, RegionFrame, Shape},
 };
 use crate::{
@@ -13,6 +14,8 @@ use crate::{
         frame::{Position, SkyFrame},
         offset::offset,
     },
+    error::FitsError,
+    mosaic::Mosaic,
     wcs::Wcs,
 };
 
@@ -20,52 +23,81 @@ use crate::{
 const ROUND: f64 = 1e-3;
 
 impl Region {
-    /// This region on a map; `None` if the map does not show one of its places. Image coordinates stay as they are.
+    /// This region on a map; `None` if the map does not show one of its places. Image coordinates stay as they are, and DS9's `physical` is
+    /// taken for them: [`Region::on_mosaic`] knows better.
     pub fn to_pixel(&self, wcs: &Wcs) -> Option<PixelRegion> {
         let RegionFrame::Sky(frame) = self.frame else { return self.in_image() };
-        let shape = match &self.shape {
-            &Shape::Point { at } => Shape::Point { at: place(wcs, frame, at)? },
-            &Shape::Text { at } => Shape::Text { at: place(wcs, frame, at)? },
-            &Shape::Line { from, to } => Shape::Line { from: place(wcs, frame, from)?, to: place(wcs, frame, to)? },
-            Shape::Polygon { corners } => Shape::Polygon {
-                corners: corners.iter().map(|corner| place(wcs, frame, *corner)).collect::<Option<_>>()?,
-            },
-            &Shape::Circle { centre, radius } => {
-                let local = Local::at(wcs, frame, centre)?;
-                match local.ellipse((radius, radius), 0.0) {
-                    ((a, b), _) if (a / b - 1.0).abs() < ROUND => {
-                        Shape::Circle { centre: local.centre, radius: (a * b).sqrt() }
-                    }
-                    (semi_axes, angle_deg) => Shape::Ellipse { centre: local.centre, semi_axes, angle_deg },
-                }
-            }
-            &Shape::Ellipse { centre, semi_axes, angle_deg } => {
-                let local = Local::at(wcs, frame, centre)?;
-                let (semi_axes, angle_deg) = local.ellipse(semi_axes, angle_deg);
-                Shape::Ellipse { centre: local.centre, semi_axes, angle_deg }
-            }
-            &Shape::Annulus { centre, inner, outer, angle_deg } => {
-                let local = Local::at(wcs, frame, centre)?;
-                let (outer, angle) = local.ellipse(outer, angle_deg);
-                let round = (outer.0 / outer.1 - 1.0).abs() < ROUND;
-                let inner = local.ellipse(inner, angle_deg).0;
-                let mean = |(a, b): (f64, f64)| ((a * b).sqrt(), (a * b).sqrt());
-                if round {
-                    Shape::Annulus { centre: local.centre, inner: mean(inner), outer: mean(outer), angle_deg: 0.0 }
-                } else {
-                    Shape::Annulus { centre: local.centre, inner, outer, angle_deg: angle }
-                }
-            }
-            &Shape::Box { centre, sides, angle_deg } => Local::at(wcs, frame, centre)?.rectangle(sides, angle_deg),
-        };
+        let shape = on_plane(&self.shape, |at| place(wcs, frame, at), |centre| Local::at(wcs, frame, centre))?;
         Some(PixelRegion { shape, include: self.include })
     }
 
-    /// This region if it is in image coordinates.
+    /// This region if it is in image coordinates; `physical` is taken for them.
     pub fn in_image(&self) -> Option<PixelRegion> {
         let in_image = matches!(self.frame, RegionFrame::Image | RegionFrame::Physical);
         in_image.then(|| PixelRegion { shape: self.shape.clone(), include: self.include })
     }
+
+    /// This region on a mosaic, whatever its frame: sky positions by the mosaic's WCS, `physical` ones by its LTM and LTV keywords
+    /// ([`PhysicalPixels`]). `None` if the mosaic does not show one of its places, or has no sky for a region that needs one.
+    ///
+    /// # Errors
+    /// [`FitsError::Wcs`] for a sky that cannot be computed.
+    pub fn on_mosaic(&self, mosaic: &Mosaic) -> Result<Option<PixelRegion>, FitsError> {
+        Ok(match self.frame {
+            RegionFrame::Sky(_) => mosaic.wcs()?.and_then(|wcs| self.to_pixel(&wcs)),
+            RegionFrame::Image => self.in_image(),
+            RegionFrame::Physical => match PhysicalPixels::from_header(mosaic.header(), mosaic.image_axes()) {
+                Some(physical) => {
+                    let shape = on_plane(&self.shape, |at| Some(physical.to_image(at)), |at| Some(physical.local(at)));
+                    shape.map(|shape| PixelRegion { shape, include: self.include })
+                }
+                None => self.in_image(),
+            },
+        })
+    }
+}
+
+/// A shape in other coordinates: its places by `place`, its lengths and angles by the linear part that `local` gives at its centre.
+fn on_plane(
+    shape: &Shape,
+    place: impl Fn((f64, f64)) -> Option<(f64, f64)>,
+    local: impl Fn((f64, f64)) -> Option<Local>,
+) -> Option<Shape> {
+    Some(match shape {
+        &Shape::Point { at } => Shape::Point { at: place(at)? },
+        &Shape::Text { at } => Shape::Text { at: place(at)? },
+        &Shape::Line { from, to } => Shape::Line { from: place(from)?, to: place(to)? },
+        Shape::Polygon { corners } => {
+            Shape::Polygon { corners: corners.iter().map(|corner| place(*corner)).collect::<Option<_>>()? }
+        }
+        &Shape::Circle { centre, radius } => {
+            let local = local(centre)?;
+            match local.ellipse((radius, radius), 0.0) {
+                ((a, b), _) if (a / b - 1.0).abs() < ROUND => {
+                    Shape::Circle { centre: local.centre, radius: (a * b).sqrt() }
+                }
+                (semi_axes, angle_deg) => Shape::Ellipse { centre: local.centre, semi_axes, angle_deg },
+            }
+        }
+        &Shape::Ellipse { centre, semi_axes, angle_deg } => {
+            let local = local(centre)?;
+            let (semi_axes, angle_deg) = local.ellipse(semi_axes, angle_deg);
+            Shape::Ellipse { centre: local.centre, semi_axes, angle_deg }
+        }
+        &Shape::Annulus { centre, inner, outer, angle_deg } => {
+            let local = local(centre)?;
+            let (outer, angle) = local.ellipse(outer, angle_deg);
+            let round = (outer.0 / outer.1 - 1.0).abs() < ROUND;
+            let inner = local.ellipse(inner, angle_deg).0;
+            let mean = |(a, b): (f64, f64)| ((a * b).sqrt(), (a * b).sqrt());
+            if round {
+                Shape::Annulus { centre: local.centre, inner: mean(inner), outer: mean(outer), angle_deg: 0.0 }
+            } else {
+                Shape::Annulus { centre: local.centre, inner, outer, angle_deg: angle }
+            }
+        }
+        &Shape::Box { centre, sides, angle_deg } => local(centre)?.rectangle(sides, angle_deg),
+    })
 }
 
 /// (column, row) of a (longitude, latitude).
@@ -74,10 +106,10 @@ fn place(wcs: &Wcs, frame: SkyFrame, (lon_deg, lat_deg): (f64, f64)) -> Option<(
 }
 
 /// A map about one place: (column, row) steps per arc second east and north.
-struct Local {
-    centre: (f64, f64),
-    east: (f64, f64),
-    north: (f64, f64),
+pub(super) struct Local {
+    pub centre: (f64, f64),
+    pub east: (f64, f64),
+    pub north: (f64, f64),
 }
 
 impl Local {
