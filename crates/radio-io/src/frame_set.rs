@@ -42,7 +42,7 @@ impl std::fmt::Debug for SurveyMosaic {
 }
 
 impl SurveyMosaic {
-    /// Opens a mosaic of a survey. A sky that cannot be computed (ecliptic axes, for instance) is no reason not to cut the
+    /// Opens a mosaic of a survey. A sky that cannot be computed (apparent places, for instance) is no reason not to cut the
     /// mosaic: it becomes a remark.
     ///
     /// # Errors

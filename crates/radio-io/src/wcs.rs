@@ -2,18 +2,21 @@
 //!
 //! The keywords are read in `wcs/keywords.rs` and `wcs/scale.rs`, geometry is the (private) file projection.rs, frames are those of
 //! [`crate::celestial::frame`]. Positions are degrees; [`Wcs::sky`] and [`Wcs::pixel`] speak ICRS whatever the header's own frame is (FK5 and
-//! FK4 are precessed, Galactic and supergalactic turned). What cannot be computed truly is refused with a reason.
+//! FK4 are precessed, Galactic, supergalactic and ecliptic axes turned). Distortions (SIP, TPV) are in `wcs/distortion.rs`. What cannot be computed
+//! truly is refused with a reason.
 //!
 //! FITS counts pixels from 1 and puts x first. Those two conventions live in this file and its folder: the outside sees
 //! `(row, col)` from 0.
 
 mod area;
+mod distortion;
 mod keywords;
 mod sanity;
 mod scale;
 
 use std::path::Path;
 
+use distortion::Distortion;
 pub use keywords::{alternates, no_sky_reason};
 pub use sanity::{Finding, header_findings};
 
@@ -39,6 +42,7 @@ pub struct Wcs {
     code: String,
     projection: Projection,
     pv: Vec<(u32, f64)>,
+    distortion: Option<Distortion>,
     /// CRPIX of columns and rows, FITS counting.
     reference_pixel: (f64, f64),
     /// Degrees of (longitude, latitude) side per (column, row) step.
@@ -51,8 +55,8 @@ impl Wcs {
     /// describes no sky (no CTYPE, or one that names no longitude and latitude): [`no_sky_reason`] says why.
     ///
     /// # Errors
-    /// [`FitsError::Wcs`] for coordinates that cannot be computed truly: apparent places, ecliptic axes, distortions, unknown
-    /// projections and units, a missing or singular scale.
+    /// [`FitsError::Wcs`] for coordinates that cannot be computed truly: apparent places, distortions other than SIP and
+    /// TPV, unknown projections and units, a missing or singular scale.
     pub fn from_header(header: &Header, image_axes: (usize, usize), path: &Path) -> Result<Option<Self>, FitsError> {
         keywords::read(header, image_axes, None, path)
     }
@@ -197,12 +201,14 @@ impl Wcs {
         let (lon, lat) = match self.frame {
             SkyFrame::Galactic => ("GLON", "GLAT"),
             SkyFrame::Supergalactic => ("SLON", "SLAT"),
+            SkyFrame::Ecliptic { .. } => ("ELON", "ELAT"),
             _ => ("RA--", "DEC-"),
         };
         let [[a, b], [c, d]] = self.matrix;
+        let mark = if let Some(Distortion::Sip(_)) = self.distortion { "-SIP" } else { "" };
         let mut cards = vec![
-            Card::new("CTYPE1", format!("{lon}-{}", self.code), ""),
-            Card::new("CTYPE2", format!("{lat}-{}", self.code), ""),
+            Card::new("CTYPE1", format!("{lon}-{}{mark}", self.code), ""),
+            Card::new("CTYPE2", format!("{lat}-{}{mark}", self.code), ""),
             Card::new("CUNIT1", "deg", ""),
             Card::new("CUNIT2", "deg", ""),
             Card::new("CRPIX1", self.reference_pixel.0, "reference pixel, counted from 1"),
@@ -219,9 +225,12 @@ impl Wcs {
         cards.push(Card::new("LONPOLE", self.projection.lonpole_deg, ""));
         cards.push(Card::new("LATPOLE", self.projection.latpole_deg, ""));
         cards.extend(self.pv.iter().map(|(m, value)| Card::new(&format!("PV2_{m}"), *value, "")));
+        if let Some(Distortion::Sip(warp) | Distortion::Tpv(warp)) = &self.distortion {
+            cards.extend(warp.cards.iter().cloned());
+        }
         let (system, equinox) = match self.frame {
             SkyFrame::Icrs => ("ICRS", None),
-            SkyFrame::Fk5 { equinox } => ("FK5", Some(equinox)),
+            SkyFrame::Fk5 { equinox } | SkyFrame::Ecliptic { equinox } => ("FK5", Some(equinox)),
             SkyFrame::Fk4 { equinox } => ("FK4", Some(equinox)),
             SkyFrame::Fk4NoE { equinox } => ("FK4-NO-E", Some(equinox)),
             SkyFrame::Galactic | SkyFrame::Supergalactic => return cards,
@@ -232,16 +241,22 @@ impl Wcs {
     }
 
     fn own_direction(&self, row: f64, col: f64) -> Option<Direction> {
-        let (dx, dy) = (col + 1.0 - self.reference_pixel.0, row + 1.0 - self.reference_pixel.1);
+        let step = (col + 1.0 - self.reference_pixel.0, row + 1.0 - self.reference_pixel.1);
+        let (dx, dy) = if let Some(Distortion::Sip(warp)) = &self.distortion { warp.apply(step) } else { step };
         let [[a, b], [c, d]] = self.matrix;
-        self.projection.sky(a * dx + b * dy, c * dx + d * dy)
+        let flat = (a * dx + b * dy, c * dx + d * dy);
+        let (x, y) = if let Some(Distortion::Tpv(warp)) = &self.distortion { warp.apply(flat) } else { flat };
+        // Far outside the image a polynomial overflows.
+        (self.distortion.is_none() || x.is_finite() && y.is_finite()).then(|| self.projection.sky(x, y))?
     }
 
     fn pixel_of_own(&self, own: Direction) -> Option<(f64, f64)> {
-        let (x, y) = self.projection.flat(own)?;
+        let flat = self.projection.flat(own)?;
+        let (x, y) = if let Some(Distortion::Tpv(warp)) = &self.distortion { warp.invert(flat)? } else { flat };
         let [[a, b], [c, d]] = self.matrix;
         let determinant = scale::determinant(self.matrix);
-        let (dx, dy) = ((d * x - b * y) / determinant, (a * y - c * x) / determinant);
+        let step = ((d * x - b * y) / determinant, (a * y - c * x) / determinant);
+        let (dx, dy) = if let Some(Distortion::Sip(warp)) = &self.distortion { warp.invert(step)? } else { step };
         Some((dy + self.reference_pixel.1 - 1.0, dx + self.reference_pixel.0 - 1.0))
     }
 
@@ -309,9 +324,13 @@ mod tests {
     /// What [`Wcs::cards`] writes is the same sky, also for Galactic, slanted and turned maps.
     #[test]
     fn cards_describe_the_same_sky() {
-        for frame in
-            [("RA---SIN", "DEC--SIN"), ("GLON-SIN", "GLAT-SIN"), ("GLON-CAR", "GLAT-CAR"), ("SLON-TAN", "SLAT-TAN")]
-        {
+        for frame in [
+            ("RA---SIN", "DEC--SIN"),
+            ("GLON-SIN", "GLAT-SIN"),
+            ("GLON-CAR", "GLAT-CAR"),
+            ("SLON-TAN", "SLAT-TAN"),
+            ("ELON-ZEA", "ELAT-ZEA"),
+        ] {
             let mut cards = vec![Card::new("CTYPE1", frame.0, ""), Card::new("CTYPE2", frame.1, "")];
             let numbers = [
                 ("CRVAL1", 350.0),

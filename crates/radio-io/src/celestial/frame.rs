@@ -3,7 +3,7 @@
 //! Every frame knows its way to ICRS, so that any two are joined through it. The steps are those that astropy takes: the frame bias of FK5
 //! (USNO Circular 179), the precession of IAU 2006 between FK5 equinoxes, and for FK4 the E-terms of aberration (Explanatory Supplement
 //! 1992), Newcomb's precession and the matrix of Murray 1989 (A&A 218, 325). A position without proper motion is taken as
-//! observed at its equinox. Ecliptic axes are not offered: maps do not use them.
+//! observed at its equinox.
 
 use std::fmt;
 
@@ -34,6 +34,11 @@ pub enum SkyFrame {
     Galactic,
     /// Supergalactic longitude and latitude.
     Supergalactic,
+    /// Ecliptic longitude and latitude, mean ecliptic and equinox of that Julian year, as seen from the centre of the solar system.
+    Ecliptic {
+        /// Julian year, 2000 for J2000.
+        equinox: f64,
+    },
 }
 
 impl SkyFrame {
@@ -44,7 +49,7 @@ impl SkyFrame {
 
     /// Whether the axes are right ascension and declination.
     pub fn is_equatorial(self) -> bool {
-        !matches!(self, Self::Galactic | Self::Supergalactic)
+        !matches!(self, Self::Galactic | Self::Supergalactic | Self::Ecliptic { .. })
     }
 
     /// ICRS position of a (longitude, latitude) in this frame, degrees.
@@ -76,6 +81,7 @@ impl fmt::Display for SkyFrame {
             Self::Fk4NoE { equinox } => write!(f, "FK4 without E-terms (B{equinox:?})"),
             Self::Galactic => write!(f, "Galactic"),
             Self::Supergalactic => write!(f, "supergalactic"),
+            Self::Ecliptic { equinox } => write!(f, "ecliptic (J{equinox:?})"),
         }
     }
 }
@@ -138,6 +144,7 @@ impl Axes {
             SkyFrame::Fk5 { equinox } => times(precession(equinox), fk5_from_icrs()),
             SkyFrame::Galactic => galactic_from_icrs(),
             SkyFrame::Supergalactic => times(supergalactic_from_galactic(), galactic_from_icrs()),
+            SkyFrame::Ecliptic { equinox } => ecliptic_from_icrs(equinox),
             SkyFrame::Fk4 { equinox } | SkyFrame::Fk4NoE { equinox } => {
                 // Murray's matrix turns with time and is a rotation to 1e-9 only: both ways share one exact inverse.
                 let to_icrs = times(transposed(fk5_from_icrs()), fk5_from_fk4(equinox));
@@ -217,6 +224,17 @@ fn supergalactic_from_galactic() -> Rotation {
     times(about_z(90.0), times(about_y(90.0 - 6.32), about_z(47.37)))
 }
 
+/// Mean ecliptic and equinox of a Julian year seen from ICRS (IAU 2006: Hilton et al. 2006, Celest. Mech. 94, 351, the Fukushima-Williams angles
+/// with the frame bias; the obliquity drops out).
+fn ecliptic_from_icrs(equinox: f64) -> Rotation {
+    let t = (equinox - 2000.0) / 100.0;
+    let series = |terms: [f64; 6]| terms.iter().rev().fold(0.0, |sum, term| sum * t + term) / 3600.0;
+    let gamma = series([-0.052928, 10.556378, 0.4932044, -0.00031238, -2.788e-6, 2.60e-8]);
+    let phi = series([84381.412819, -46.811016, 0.0511268, 0.00053289, -0.440e-6, -1.76e-8]);
+    let psi = series([-0.041775, 5038.481484, 1.5584175, -0.00018522, -26.452e-6, -1.48e-8]);
+    times(about_z(-psi), times(about_x(phi), about_z(gamma)))
+}
+
 /// Julian date of a Besselian year.
 fn besselian_jd(year: f64) -> f64 {
     2_415_020.313_52 + (year - 1900.0) * 365.242_198_781
@@ -270,7 +288,7 @@ mod tests {
     use super::*;
     use crate::celestial::separation_arcsec;
 
-    const FRAMES: [SkyFrame; 7] = [
+    const FRAMES: [SkyFrame; 9] = [
         SkyFrame::FK5_J2000,
         SkyFrame::Fk5 { equinox: 1985.5 },
         SkyFrame::FK4_B1950,
@@ -278,9 +296,12 @@ mod tests {
         SkyFrame::Fk4NoE { equinox: 1950.0 },
         SkyFrame::Galactic,
         SkyFrame::Supergalactic,
+        SkyFrame::Ecliptic { equinox: 2000.0 },
+        SkyFrame::Ecliptic { equinox: 1985.5 },
     ];
 
-    /// ICRS of five positions in each of [`FRAMES`], made with astropy 8.0.2 (`SkyCoord(lon, lat, frame=...).icrs`).
+    /// ICRS of five positions in each of [`FRAMES`], made with astropy 8.0.2 (`SkyCoord(lon, lat, frame=...).icrs`; ecliptic:
+    /// `BarycentricMeanEcliptic`).
     #[test]
     fn positions_agree_with_astropy() {
         let own = [(10.5, -43.25), (150.0, 35.0), (359.9, 89.5), (266.4, -28.9), (83.0, 0.1)];
@@ -333,6 +354,20 @@ mod tests {
                 (283.9867653057392, 16.156077833268046),
                 (38.32856913542833, -33.56431702641082),
                 (183.7247572289314, 32.07964345028536),
+            ],
+            [
+                (28.837573859856022, -35.15876895418156),
+                (168.2448559157474, 43.564126311997796),
+                (271.25675524171834, 66.55481478865555),
+                (264.84558687001686, -52.274888323226975),
+                (82.37177651399118, 23.354112585369084),
+            ],
+            [
+                (28.997038754566532, -35.08719820910418),
+                (168.44785759808053, 43.48544733424789),
+                (271.256327014268, 66.55470001539562),
+                (265.135102820011, -52.28381564236281),
+                (82.59199702447154, 23.366543674140626),
             ],
         ];
         for (frame, expected) in FRAMES.into_iter().zip(icrs) {

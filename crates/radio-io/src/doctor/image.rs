@@ -138,6 +138,7 @@ pub(super) fn frame_words(frame: SkyFrame) -> String {
         SkyFrame::Fk4NoE { equinox } => format!("FK4-NO-E B{equinox}"),
         SkyFrame::Galactic => "Galactic".to_owned(),
         SkyFrame::Supergalactic => "supergalactic".to_owned(),
+        SkyFrame::Ecliptic { equinox } => format!("ecliptic J{equinox}"),
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use super::{Wcs, scale};
+use super::{
+    Wcs,
+    distortion::{Distortion, LAST_TPV, MOST_SIP_ORDER, Warp},
+    scale,
+};
 use crate::{
     celestial::frame::{Axes, SkyFrame},
     error::FitsError,
@@ -37,10 +41,14 @@ pub(super) fn read(
     if version.is_some_and(|letter| !letter.is_ascii_uppercase()) {
         return Err(keywords.refuse(&format!("CTYPE1{}", keywords.version), "alternate descriptions are A to Z"));
     }
-    let Some(SkyAxes { lon, lat, family, mut code }) = keywords.sky_axes()? else { return Ok(None) };
+    let Some(SkyAxes { lon, lat, family, mut code, sip }) = keywords.sky_axes()? else { return Ok(None) };
     let mut remarks = Vec::new();
     let frame = keywords.frame(family, &mut remarks)?;
-    keywords.check_distortion(lon)?;
+    let distortion = match code.as_str() {
+        "TPV" => Some(keywords.tpv((lon, lat), &mut remarks)?),
+        _ => keywords.sip((lon, sip), &mut remarks)?,
+    };
+    keywords.check_distortion(lon, &code, distortion.as_ref())?;
     let units = (keywords.degrees_per_unit(lon)?, keywords.degrees_per_unit(lat)?);
     let matrix = keywords.matrix((lon, lat), units, &mut remarks)?;
     let reference = (keywords.number("CRVAL", lon)? * units.0, keywords.number("CRVAL", lat)? * units.1);
@@ -51,15 +59,17 @@ pub(super) fn read(
     let mut reference = (reference.0.rem_euclid(360.0), reference.1.clamp(-90.0, 90.0));
     let mut reference_pixel =
         (keywords.number("CRPIX", image_axes.0 + 1)?, keywords.number("CRPIX", image_axes.1 + 1)?);
-    let pv: Vec<(u32, f64)> =
-        (0..=20).filter_map(|m| keywords.float(&format!("PV{lat}_{m}")).map(|value| (m, value))).collect();
+    // In a TPV these numbers are its coefficients.
+    let plain_pv = |axis: usize, m: u32| keywords.float(&format!("PV{axis}_{m}")).filter(|_| code != "TPV");
+    let pv: Vec<(u32, f64)> = (0..=20).filter_map(|m| plain_pv(lat, m).map(|value| (m, value))).collect();
     for m in [1, 2] {
-        let keyword = format!("PV{lon}_{m}");
-        if keywords.float(&keyword).is_some_and(|value| value != 0.0) {
-            let reason = "a moved native reference point, or a distortion written as PV, is not supported";
-            return Err(keywords.refuse(&format!("{keyword}{}", keywords.version), reason));
+        if plain_pv(lon, m).is_some_and(|value| value != 0.0) {
+            let reason = "a moved native reference point, or a distortion written as PV of a TAN (name it TPV), is not supported";
+            return Err(keywords.refuse(&format!("PV{lon}_{m}{}", keywords.version), reason));
         }
     }
+    let lonpole = keywords.float("LONPOLE").or_else(|| plain_pv(lon, 3));
+    let latpole = keywords.float("LATPOLE").or_else(|| plain_pv(lon, 4));
     if code == "GLS" {
         // AIPS's sinusoidal map is SFL about the equator, its reference point moved along the meridian (same paper, section 6.1.4).
         let determinant = scale::determinant(matrix);
@@ -69,11 +79,10 @@ pub(super) fn read(
         reference.1 = 0.0;
         code = "SFL".to_owned();
     }
-    let lonpole = keywords.float("LONPOLE").or_else(|| keywords.float(&format!("PV{lon}_3")));
-    let latpole = keywords.float("LATPOLE").or_else(|| keywords.float(&format!("PV{lon}_4")));
-    let projection = Projection::new(&code, reference, lonpole, latpole, &pv)
+    let plain = if code == "TPV" { "TAN" } else { code.as_str() };
+    let projection = Projection::new(plain, reference, lonpole, latpole, &pv)
         .map_err(|reason| keywords.refuse(&keywords.name("CTYPE", lon), &reason))?;
-    Ok(Some(Wcs { frame, axes: Axes::of(frame), code, projection, pv, reference_pixel, matrix, remarks }))
+    Ok(Some(Wcs { frame, axes: Axes::of(frame), code, projection, pv, distortion, reference_pixel, matrix, remarks }))
 }
 
 /// What the names of the axes say of the frame.
@@ -82,6 +91,7 @@ enum Family {
     Equatorial,
     Galactic,
     Supergalactic,
+    Ecliptic,
 }
 
 /// Which header axes (from 1) are longitude and latitude, and of what.
@@ -90,6 +100,8 @@ struct SkyAxes {
     lat: usize,
     family: Family,
     code: String,
+    /// Whether the names end in `-SIP`.
+    sip: bool,
 }
 
 struct Keywords<'a> {
@@ -143,35 +155,99 @@ impl Keywords<'_> {
             ("RA", "DEC") => Family::Equatorial,
             ("GLON", "GLAT") => Family::Galactic,
             ("SLON", "SLAT") => Family::Supergalactic,
+            ("ELON", "ELAT") => Family::Ecliptic,
             _ => {
-                return Err(
-                    self.refuse(&keyword, "only RA/DEC, GLON/GLAT and SLON/SLAT axes are supported; reproject the map")
-                );
+                let reason = "only RA/DEC, GLON/GLAT, SLON/SLAT and ELON/ELAT axes are supported; reproject the map";
+                return Err(self.refuse(&keyword, reason));
             }
         };
         if lon_type.code != lat_type.code {
             return Err(self.refuse(&keyword, "longitude and latitude name different projections"));
         }
-        if lon_type.distorted || lat_type.distorted {
-            return Err(self.refuse(&keyword, "distortions (such as SIP) are not supported; reproject the map"));
+        if [&lon_type, &lat_type].iter().any(|axis| !matches!(axis.distortion.as_str(), "" | "-SIP")) {
+            return Err(self.refuse(&keyword, "of distortions only SIP and TPV are supported; reproject the map"));
         }
-        Ok(Some(SkyAxes { lon, lat, family, code: lon_type.code }))
+        let sip = !lon_type.distortion.is_empty() && !lat_type.distortion.is_empty();
+        Ok(Some(SkyAxes { lon, lat, family, code: lon_type.code, sip }))
     }
 
-    /// SIP coefficients without their mark in CTYPE: other programs apply them, so leaving them out would be silently different.
-    fn check_distortion(&self, lon: usize) -> Result<(), FitsError> {
-        for keyword in ["A_ORDER", "B_ORDER"] {
-            if self.version.is_empty() && self.header.integer(keyword).is_some_and(|order| order > 0) {
-                return Err(self.refuse(keyword, "SIP distortions are not supported; reproject the map"));
+    /// SIP coefficients. Without their mark in CTYPE they are applied too, as other programs do, and that is remarked upon.
+    fn sip(&self, (lon, marked): (usize, bool), remarks: &mut Vec<String>) -> Result<Option<Distortion>, FitsError> {
+        let ctype = self.name("CTYPE", lon);
+        let mut orders = [0, 0];
+        for (order, name) in orders.iter_mut().zip(["A", "B"]) {
+            let keyword = format!("{name}_ORDER");
+            if self.header.get(&keyword).is_some() {
+                let known = self.header.integer(&keyword).filter(|order| (0..=MOST_SIP_ORDER).contains(order));
+                *order = known.ok_or_else(|| self.refuse(&keyword, "a whole number from 0 to 9 was expected"))?;
+            }
+        }
+        if !self.version.is_empty() {
+            return if marked { Err(self.refuse(&ctype, "SIP has no alternate descriptions")) } else { Ok(None) };
+        }
+        match (orders[0], orders[1]) {
+            (0 | 1, 0 | 1) => {
+                if marked {
+                    remarks.push(format!("{ctype} says SIP, but there are no SIP polynomials: read as if it did not"));
+                }
+                // Linear terms alone are left out by some programs and applied by others.
+                let used = |name: &&str| self.header.float(name).is_some_and(|factor| factor != 0.0);
+                match ["A_0_0", "A_0_1", "A_1_0", "B_0_0", "B_0_1", "B_1_0"].iter().find(|name| used(name)) {
+                    Some(name) if orders != [0, 0] => {
+                        Err(self.refuse(name, "a SIP polynomial of order 1 is not supported; put it into CRPIX and CD"))
+                    }
+                    _ => Ok(None),
+                }
+            }
+            (2.., 2..) if self.image_axes != (0, 1) => {
+                Err(self.refuse(&ctype, "SIP describes the first two axes, which are not those of the image"))
+            }
+            (2.., 2..) => {
+                if !marked {
+                    remarks
+                        .push(format!("there are SIP polynomials, but {ctype} does not end in -SIP: they are applied"));
+                }
+                Ok(Some(Distortion::Sip(Warp::sip(orders, |keyword| self.header.float(keyword)))))
+            }
+            (a, _) => {
+                let keyword = if a < 2 { "A_ORDER" } else { "B_ORDER" };
+                Err(self.refuse(keyword, "a SIP distortion needs both polynomials, of order 2 or more"))
+            }
+        }
+    }
+
+    /// TPV coefficients; that of the axis itself (PVi_1) is 1 if it is missing.
+    fn tpv(&self, (lon, lat): (usize, usize), remarks: &mut Vec<String>) -> Result<Distortion, FitsError> {
+        let mut axes = [Vec::new(), Vec::new()];
+        for (axis, coefficients) in [lon, lat].into_iter().zip(&mut axes) {
+            let number = |m: usize| self.float(&format!("PV{axis}_{m}")).map(|value| (m, value));
+            coefficients.extend((0..=LAST_TPV).filter_map(number));
+            if !coefficients.iter().any(|(m, _)| *m == 1) {
+                if !coefficients.is_empty() {
+                    remarks.push(format!("PV{axis}_1 of a TPV map is missing: taken as 1"));
+                }
+                coefficients.push((1, 1.0));
+            }
+        }
+        Ok(Distortion::Tpv(Warp::tpv(axes)))
+    }
+
+    /// Distortions that other programs apply: leaving them out would be silently different.
+    fn check_distortion(&self, lon: usize, code: &str, ours: Option<&Distortion>) -> Result<(), FitsError> {
+        for keyword in ["CPDIS1", "CPDIS2", "CQDIS1", "CQDIS2", "D2IMDIS1", "D2IMDIS2", "D2IMARR1"] {
+            if self.version.is_empty() && self.header.get(keyword).is_some() {
+                return Err(self.refuse(keyword, "of distortions only SIP and TPV are supported; reproject the map"));
             }
         }
         let ctype = self.name("CTYPE", lon);
-        match self.header.text(&ctype).and_then(AxisType::parse) {
-            Some(axis) if matches!(axis.code.as_str(), "TPV" | "TPD" | "TNX" | "ZPX" | "DSS") => {
-                Err(self.refuse(&ctype, "a projection with distortions is not supported; reproject the map"))
-            }
-            _ => Ok(()),
+        if matches!(code, "TPD" | "TNX" | "ZPX" | "DSS") {
+            return Err(self.refuse(&ctype, "a projection with distortions other than SIP and TPV; reproject the map"));
         }
+        let both = code == "TPV" && self.header.integer("A_ORDER").is_some_and(|order| order > 0);
+        if code == "GLS" && ours.is_some() || both {
+            return Err(self.refuse(&ctype, "SIP polynomials do not go with this projection"));
+        }
+        Ok(())
     }
 
     /// Frame and equinox of the axes, with the defaults of the FITS standard (4.0, section 8.3).
@@ -179,7 +255,7 @@ impl Keywords<'_> {
         match family {
             Family::Galactic => return Ok(SkyFrame::Galactic),
             Family::Supergalactic => return Ok(SkyFrame::Supergalactic),
-            Family::Equatorial => {}
+            Family::Equatorial | Family::Ecliptic => {}
         }
         let named = |stem: &str| format!("{stem}{}", self.version);
         let first_of = |names: [&str; 2]| {
@@ -194,8 +270,19 @@ impl Keywords<'_> {
             remarks.push(format!("{equinox_keyword} is 0, which is no year: taken as missing"));
             equinox = None;
         }
-        if system != "ICRS" && equinox.is_some_and(|year| !(1800.0..=2200.0).contains(&year)) {
+        if (system != "ICRS" || family == Family::Ecliptic)
+            && equinox.is_some_and(|year| !(1800.0..=2200.0).contains(&year))
+        {
             return Err(self.refuse(&equinox_keyword, "a year between 1800 and 2200 was expected"));
+        }
+        if family == Family::Ecliptic {
+            let is_old = system.starts_with("FK4") || system.is_empty() && equinox.is_some_and(|year| year < 1984.0);
+            return match system.as_str() {
+                "" | "ICRS" | "FK5" if !is_old => Ok(SkyFrame::Ecliptic { equinox: equinox.unwrap_or(2000.0) }),
+                _ => {
+                    Err(self.refuse(&system_keyword, "ecliptic axes are supported in ICRS and FK5; reproject the map"))
+                }
+            };
         }
         let frame = match (system.as_str(), equinox) {
             ("ICRS", _) | ("", None) => SkyFrame::Icrs,
@@ -268,7 +355,8 @@ impl Keywords<'_> {
 struct AxisType {
     name: String,
     code: String,
-    distorted: bool,
+    /// What follows the code: nothing, or `-SIP`.
+    distortion: String,
 }
 
 impl AxisType {
@@ -279,7 +367,7 @@ impl AxisType {
         let code = ctype[5..8].to_uppercase();
         let name = ctype[..4].trim_end_matches('-').to_uppercase();
         let known = code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        known.then_some(Self { name, code, distorted: ctype.len() > 8 })
+        known.then(|| Self { name, code, distortion: ctype[8..].trim_end().to_uppercase() })
     }
 
     fn is_latitude(&self) -> bool {
