@@ -66,6 +66,16 @@ pub enum RecipeError {
         /// Its largest pixel.
         found: f64,
     },
+    /// The step takes pixels of a fixed range; put a `min-max` before it.
+    #[error("step `{step}`, channel {channel}: expected pixels from -1 to 1, found {found}; put a `min-max` before it")]
+    OutsideUnitRange {
+        /// Which step.
+        step: &'static str,
+        /// Which channel, from 0.
+        channel: usize,
+        /// The first pixel outside.
+        found: f32,
+    },
     /// Nothing to crop from; leave the image out or crop less.
     #[error("step `center-crop`: expected at least {size} x {size} pixels, found {rows} x {cols}")]
     TooSmall {

@@ -33,7 +33,7 @@ macro_rules! reusable {
         }
     )*};
 }
-reusable!(f32, f64, u32, bool);
+reusable!(f32, f64, i64, u32, bool);
 
 /// A buffer of `len` numbers that goes back to the thread's spare ones when it is dropped; its contents are unspecified.
 pub(crate) struct Scratch<T: Reusable = f32> {

@@ -90,6 +90,73 @@ fn transforms_match_the_libraries() {
     }
 }
 
+/// Every rounding is scikit-image's: the same `f32` numbers, up to the order in which sums are taken.
+#[test]
+fn adaptive_equalisation_is_that_of_scikit_image() {
+    let (rows, cols) = (37, 29);
+    let image = |blank: bool| {
+        Array2::from_shape_fn((rows, cols), |(y, x)| {
+            let i = y * cols + x;
+            let v = ((i * i * 31 + i * 17) % 1009) as f32 / 1009.0;
+            let near = y.abs_diff(20).pow(2) + x.abs_diff(11).pow(2) < 40;
+            if blank && i % 23 == 5 {
+                f32::NAN
+            } else if near {
+                v
+            } else {
+                v * v * v
+            }
+        })
+    };
+    let equalize = |keys: &str, image: Array2<f32>| {
+        run(&format!(r#"{{"step":"equalize-adaptive",{keys}}}"#), one(image)).index_axis_move(Axis(0), 0)
+    };
+    let close = |name: &str, got: &Array2<f32>, blank: usize, want: [f64; 3]| {
+        let (found, sums) = checksums(got);
+        let off = sums.iter().zip(want).map(|(got, want)| (got - want).abs()).fold(0.0, f64::max);
+        assert!(found == blank && off < 1e-9, "{name}: {found} blank, sums {sums:?}, expected {blank}, {want:?}");
+    };
+    close("input", &image(false), 0, [301.243127377781, -3.246001131531237, -18.770434803822614]);
+    for (keys, want, pixels) in [
+        (
+            r#""clip-limit":0.03,"bins":256"#,
+            [467.831362944562, -2.8622404580902505, -19.778100033607203],
+            [0.4856856, 0.057132095, 0.057132095],
+        ),
+        (
+            r#""clip-limit":0.03,"bins":256,"kernel":[8,12]"#,
+            [412.34931156031234, -2.8587558425132586, -22.162062476151096],
+            [0.46811694, 6.233248e-05, 0.12771925],
+        ),
+        // Regions larger than the image, without a limit.
+        (
+            r#""clip-limit":0,"bins":256,"kernel":[40,50]"#,
+            [467.7971672357453, -2.8693540253621146, -23.155198076570606],
+            [0.47183847, 7.084662e-05, 0.31923485],
+        ),
+        (
+            r#""clip-limit":0.004,"bins":32,"kernel":[16,16]"#,
+            [296.1612854003906, -3.3601944732053344, -19.026590348036894],
+            [0.19354838, 0.0, 0.06451613],
+        ),
+        (
+            r#""clip-limit":0.001,"bins":256,"kernel":[13,29]"#,
+            [300.0783423044195, -3.2264945627922375, -18.792024565604358],
+            [0.2064463, 9.130753e-05, 0.0873813],
+        ),
+    ] {
+        let got = equalize(keys, image(false));
+        close(keys, &got, 0, want);
+        assert_eq!([got[[3, 5]], got[[36, 28]], got[[20, 11]]], pixels, "{keys}");
+    }
+    let upstream = r#""clip-limit":0.03,"bins":256"#;
+    close("blanks", &equalize(upstream, image(true)), 47, [442.5896510630846, -1.604387221902519, -17.815875913897063]);
+    let below = equalize(r#""clip-limit":0.1,"bins":4000"#, image(false) * 2.0 - 1.0);
+    close("negative", &below, 0, [119.6013518255204, -0.6051677693948694, -5.656837979613028]);
+    let refused = step(&format!(r#"{{"step":"equalize-adaptive",{upstream}}}"#)).apply(plain(), BlankRule::Nan);
+    assert!(matches!(refused, Err(RecipeError::OutsideUnitRange { .. })), "{refused:?}");
+}
+
 #[test]
 fn splines_and_smoothing_match_scikit_image() {
     for (rows, cols, want) in [
@@ -330,7 +397,8 @@ fn lists_from_files_are_checked() {
     }
     let with = |step: &str| format!(r#"{{"max_blank_fraction":0.3,"blanks":"nan","steps":[{step}]}}"#);
     for (step, named) in [
-        (r#"{"step":"equalize-adaptive"}"#, "equalize-adaptive"),
+        (r#"{"step":"equalize-adaptive","clip-limit":3,"bins":256}"#, "equalize-adaptive clip-limit"),
+        (r#"{"step":"equalise"}"#, "equalise"),
         (r#"{"step":"resize","size":0,"upscale":true,"antialias":false,"interpolation":"bilinear"}"#, "resize size"),
         (r#"{"step":"resize","size":9,"upscale":true,"antialias":false,"interpolation":"nearest"}"#, "nearest"),
         (r#"{"step":"standardize","means":[0],"sigmas":[0]}"#, "standardize sigmas"),
@@ -364,6 +432,8 @@ fn every_step_survives_bad_images() {
         r#"{"step":"sigmoid","gain":10,"cutoff":0.5}"#,
         r#"{"step":"threshold","percentile":50}"#,
         r#"{"step":"equalize-histogram","bins":256}"#,
+        r#"{"step":"equalize-adaptive","clip-limit":0.03,"bins":256}"#,
+        r#"{"step":"equalize-adaptive","clip-limit":0.0,"bins":2,"kernel":[50,3]}"#,
         r#"{"step":"blank-border","fraction":0.0}"#,
         r#"{"step":"shrink-mask","side":5}"#,
         r#"{"step":"fill-blanks","with":"minimum"}"#,

@@ -8,6 +8,7 @@ mod cubic_spline;
 mod channel_count;
 mod channel_ratio;
 mod equalize;
+mod equalize_adaptive;
 mod fill_blanks;
 mod lists;
 mod median_filter;

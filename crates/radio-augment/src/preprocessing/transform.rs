@@ -7,10 +7,11 @@ use crate::{
     BlankRule, RecipeError, SettingError, ZscaleFit,
     augment_step::{in_range, span},
     preprocessing::{
-        BlankFill, SourceRemoval, SquareResize, blank_border, center_crop, channel_ratio, equalize_histogram,
-        fill_blanks, log_stretch, max_scale, median_filter, min_max_each, min_max_together, negatives_to_zero,
-        resize_into_square, scale_by, set_channels, shift_and_clip, shift_by, shrink_mask, sigmoid_stretch,
-        standardize, subtract_background,
+        BlankFill, SourceRemoval, SquareResize, blank_border, center_crop, channel_ratio,
+        equalize_adaptive::{AdaptiveSettings, equalize_adaptive},
+        equalize_histogram, fill_blanks, log_stretch, max_scale, median_filter, min_max_each, min_max_together,
+        negatives_to_zero, resize_into_square, scale_by, set_channels, shift_and_clip, shift_by, shrink_mask,
+        sigmoid_stretch, standardize, subtract_background,
     },
     row_order::{in_row_order, planes_mut},
     sigma_clip_bounds,
@@ -108,10 +109,24 @@ pub enum Transform {
         /// In percent (upstream: 50).
         percentile: f64,
     },
-    /// Histogram equalisation (HistEqualizer); the adaptive kind is not offered.
+    /// Histogram equalisation (HistEqualizer).
     EqualizeHistogram {
         /// Of the histogram (upstream: 256).
         bins: usize,
+        /// Only this channel; without it every channel.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<usize>,
+    },
+    /// Contrast-limited adaptive histogram equalisation to `[0, 1]` (HistEqualizer, adaptive): scikit-image's `equalize_adapthist`. Pixels are
+    /// expected from 0 to 1; blanks take part as 0 and stay blank.
+    EqualizeAdaptive {
+        /// Largest share of a region's pixels in one bin of its histogram, 0 for none (upstream: 0.03).
+        clip_limit: f64,
+        /// Of a histogram (upstream: 256).
+        bins: usize,
+        /// Rows and columns of a region; without it an eighth of the image each, as upstream.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kernel: Option<[usize; 2]>,
         /// Only this channel; without it every channel.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channel: Option<usize>,
@@ -255,6 +270,18 @@ impl Transform {
             Self::EqualizeHistogram { bins, channel } => {
                 on_planes(channels, "equalize-histogram", channel, |plane| equalize_histogram(plane, bins, blanks))?
             }
+            Self::EqualizeAdaptive { clip_limit, bins, kernel, channel } => {
+                let (_, rows, cols) = channels.dim();
+                let kernel = kernel.map_or(((rows / 8).max(1), (cols / 8).max(1)), |[rows, cols]| (rows, cols));
+                let settings = AdaptiveSettings { clip_limit, bins, kernel };
+                let (mut number, mut refused) = (channel.unwrap_or(0), None);
+                let channels = on_planes(channels, "equalize-adaptive", channel, |plane| {
+                    let outcome = equalize_adaptive(plane, cols, &settings, number, blanks);
+                    refused = refused.take().or(outcome.err());
+                    number += 1;
+                })?;
+                refused.map_or(Ok(channels), Err)?
+            }
             Self::BlankBorder { fraction } => blank_border(channels, fraction, blanks),
             Self::ShrinkMask { side } => shrink_mask(channels, side, blanks),
             Self::FillBlanks { with } => fill_blanks(channels, with, blanks),
@@ -306,6 +333,12 @@ impl Transform {
             }
             Self::Threshold { percentile } => in_range("threshold percentile", percentile, 0.0, 100.0),
             Self::EqualizeHistogram { bins, .. } => in_range("equalize-histogram bins", bins as f64, 2.0, 65536.0),
+            Self::EqualizeAdaptive { clip_limit, bins, kernel, .. } => {
+                in_range("equalize-adaptive clip-limit", clip_limit, 0.0, 1.0)?;
+                in_range("equalize-adaptive bins", bins as f64, 2.0, 16384.0)?;
+                let sides = kernel.into_iter().flatten();
+                sides.into_iter().try_for_each(|side| in_range("equalize-adaptive kernel", side as f64, 1.0, 4096.0))
+            }
             Self::BlankBorder { fraction } => in_range("blank-border fraction", fraction, 0.0, 1.0),
             Self::ShrinkMask { side } => in_range("shrink-mask side", side as f64, 1.0, 1024.0),
             Self::Median { side } => in_range("median side", side as f64, 1.0, 255.0),
