@@ -1,4 +1,4 @@
-"""ONNX files of radio-ssl in onnxruntime.
+"""A Python side of `cargo xtask interop --weights`: ONNX files of radio-ssl in onnxruntime.
 
     onnx_weights.py check FOLDER    runs FOLDER/NAME.onnx on the images of FOLDER/NAME.case.safetensors and compares features
 

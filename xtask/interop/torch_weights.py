@@ -1,4 +1,4 @@
-"""Weights between radio-ssl and PyTorch, both ways.
+"""A Python side of `cargo xtask interop --weights`: weights between radio-ssl and PyTorch, both ways.
 
     torch_weights.py make FOLDER    writes checkpoints as PyTorch users have them, with images and the features torchvision finds
     torch_weights.py check FOLDER   loads what radio-ssl wrote (strictly) and compares features
@@ -101,7 +101,7 @@ def settled(model, images):
     """Moves the running statistics away from 0 and 1, so that they matter."""
     model.train()
     with torch.no_grad():
-        for _ in range(20):
+        for _ in range(5):
             model(images)
     return model.eval()
 

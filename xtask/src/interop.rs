@@ -1,11 +1,13 @@
 //! `interop`: files written here are read by astropy, regions, pyarrow and pycocotools, theirs are read here, and every value must be the same.
 //!
 //! Each side writes its files with what they hold (`expected.json`, from the values in memory) and reads those of the other. Numbers are compared
-//! exactly, positions within 1e-9 degree. The Python side is `xtask/interop/formats.py`.
+//! exactly, positions within 1e-9 degree. The Python side is `xtask/interop/formats.py`. With `--weights`, the same for encoders with torch,
+//! torchvision and onnxruntime ([`weights`]).
 mod describe;
 mod environment;
 mod read;
 mod same;
+mod weights;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,11 @@ use serde_json::Value;
 
 #[derive(clap::Args)]
 pub struct Interop {
-    /// A Python that has the packages of xtask/interop/requirements.txt; without it, one is set up below the target folder.
+    /// Weights in place of formats: torch, torchvision and onnxruntime (5.6 GB of packages).
+    #[arg(long)]
+    weights: bool,
+    /// A Python that has the packages of xtask/interop/requirements.txt (requirements-weights.txt with --weights); without it, one is set up
+    /// below the target folder.
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Only set up that Python; fails where its packages cannot be installed.
@@ -31,13 +37,18 @@ pub struct Interop {
 pub fn interop(options: &Interop) -> Result<()> {
     let python = match &options.python {
         Some(program) => program.clone(),
-        None => environment::python()?,
+        None => environment::python(if options.weights { environment::WEIGHTS } else { environment::FORMATS })?,
     };
     if options.only_environment {
         return Ok(());
     }
-    let versions = formats(&python, &["versions"])?;
     let folder = tempfile::tempdir()?;
+    if options.weights {
+        weights::check(&python, folder.path(), options.seed)?;
+        println!("no difference in weights, in neither direction");
+        return Ok(());
+    }
+    let versions = formats(&python, &["versions"])?;
     let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
     std::fs::create_dir(&ours)?;
     let expected = write::write(&ours, options.seed)?;
@@ -59,15 +70,18 @@ fn text(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-/// Runs the Python side; its words, or an error with them.
 fn formats(python: &Path, arguments: &[&str]) -> Result<String> {
-    let script = environment::folder().join("formats.py");
+    run_script(python, "formats.py", arguments)
+}
+
+/// Runs a Python side; its words, or an error with them.
+fn run_script(python: &Path, script: &str, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(python);
-    let output = command.arg(&script).args(arguments).output();
+    let output = command.arg(environment::folder().join(script)).args(arguments).output();
     let output = output.with_context(|| format!("cannot start {}", python.display()))?;
     if !output.status.success() {
         let (said, refused) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        bail!("formats.py {}: {}{}", arguments[0], said, refused.trim());
+        bail!("{script} {}: {}{}", arguments[0], said, refused.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
