@@ -270,10 +270,21 @@ fn a_whole_keras_model() {
     assert!(features(&encoder.trunk).iter().all(|v| v.is_finite()));
 }
 
+/// The last bytes belong to no tensor, but a file without them is a file cut off (found by `cargo xtask fuzz`).
+#[test]
+fn a_keras_file_that_lacks_its_last_bytes_is_refused() {
+    let place = place("cut.h5");
+    let bytes = std::fs::read(FIXTURE).unwrap();
+    for cut in [1, 3, 10] {
+        std::fs::write(&place.path, &bytes[..bytes.len() - cut]).unwrap();
+        assert!(refused(&place.path).contains("ends early: it needs 57009 bytes"), "{}", refused(&place.path));
+    }
+}
+
 type Entry<'a> = (&'a str, &'a [usize], &'a [f32]);
 
-/// The pickle of a PyTorch checkpoint, by hand.
-fn program(entries: &[Entry]) -> Vec<u8> {
+/// The pickle of a PyTorch checkpoint, by hand; tensors share `storages` storages.
+fn program(entries: &[Entry], storages: usize) -> Vec<u8> {
     let mut program = b"\x80\x02}(".to_vec();
     let text = |program: &mut Vec<u8>, text: &str| {
         program.push(b'X');
@@ -291,7 +302,7 @@ fn program(entries: &[Entry]) -> Vec<u8> {
         program.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut program, "storage");
         program.extend(b"ctorch\nFloatStorage\n");
-        text(&mut program, &key.to_string());
+        text(&mut program, &(key % storages).to_string());
         text(&mut program, "cpu");
         number(&mut program, shape.iter().product());
         program.extend(b"tQ");
@@ -313,14 +324,18 @@ fn little_endian(values: &[f32]) -> Vec<u8> {
 
 /// A PyTorch file: a zip archive.
 fn pth(entries: &[Entry]) -> Vec<u8> {
+    sharing_pth(entries, entries.len())
+}
+
+fn sharing_pth(entries: &[Entry], storages: usize) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut put = |name: &str, bytes: &[u8]| {
         archive.start_file(format!("archive/{name}"), options).unwrap();
         archive.write_all(bytes).unwrap();
     };
-    put("data.pkl", &program(entries));
-    for (key, (_, _, values)) in entries.iter().enumerate() {
+    put("data.pkl", &program(entries, storages));
+    for (key, (_, _, values)) in entries.iter().take(storages).enumerate() {
         put(&format!("data/{key}"), &little_endian(values));
     }
     archive.finish().unwrap().into_inner()
@@ -329,7 +344,7 @@ fn pth(entries: &[Entry]) -> Vec<u8> {
 /// The same as PyTorch wrote it before 1.6: five pickles and the storages in a row.
 fn old_pth(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();
-    bytes.extend(program(entries));
+    bytes.extend(program(entries, entries.len()));
     bytes.extend(b"\x80\x02](");
     for key in 0..entries.len() {
         let key = key.to_string();
@@ -367,6 +382,50 @@ fn a_pytorch_file() {
     let empty = zip::ZipWriter::new(std::io::Cursor::new(Vec::new())).finish().unwrap().into_inner();
     std::fs::write(&place.path, &empty).unwrap();
     assert!(refused(&place.path).contains("first bytes"));
+}
+
+/// Files that torch 2.15.0 wrote (`fixtures/make_torch.py`): all types, views into a shared storage, and what is no tensor.
+#[test]
+fn files_of_pytorch_itself() {
+    let value = |number: usize| (number % 41) as f32 / 8.0 - 2.5;
+    for file in ["tiny.pth", "tiny_old.pth"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
+        let state = read_state_dict(&path).unwrap();
+        let names: Vec<&str> = state.tensors.keys().map(|name| name.strip_prefix("state_dict.").unwrap()).collect();
+        assert_eq!(
+            names,
+            ["bn1.running_var", "bn1.weight", "brain", "conv1.weight", "half", "part", "turned", "whole"],
+            "{file}"
+        );
+        let tensor = |name: &str| state.tensors[&format!("state_dict.{name}")].clone();
+        for (name, shape) in [
+            ("conv1.weight", &[2, 3, 3, 3][..]),
+            ("bn1.weight", &[2]),
+            ("bn1.running_var", &[2]),
+            ("half", &[5]),
+            ("brain", &[5]),
+        ] {
+            let expected: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+            assert_eq!(tensor(name), (shape.to_vec(), expected), "{file}: {name}");
+        }
+        let turned = (0..6).flat_map(|col| (0..4).map(move |row| value(row * 6 + col))).collect();
+        assert_eq!(tensor("turned"), (vec![6, 4], turned), "{file}");
+        let part = [1, 2].into_iter().flat_map(|row| (2..5).map(move |col| value(row * 6 + col))).collect();
+        assert_eq!(tensor("part"), (vec![2, 3], part), "{file}");
+    }
+}
+
+/// A storage may have several views, but a small file does not become a large network.
+#[test]
+fn shared_storages_are_limited() {
+    let place = place("shared.pth");
+    let values = vec![0.5; 10_000];
+    let names: Vec<String> = (0..60).map(|number| format!("t{number}")).collect();
+    let entries: Vec<Entry> = names.iter().map(|name| (name.as_str(), &[10_000][..], &values[..])).collect();
+    std::fs::write(&place.path, sharing_pth(&entries[..20], 1)).unwrap();
+    assert_eq!(read_state_dict(&place.path).unwrap().tensors.len(), 20);
+    std::fs::write(&place.path, sharing_pth(&entries, 1)).unwrap();
+    assert!(refused(&place.path).contains("more values than are accepted"));
 }
 
 #[test]

@@ -35,7 +35,13 @@ fn read_bytes(path: &Path, bytes: Vec<u8>) -> Result<StateDict> {
         .with_max_read_bytes(1 << 30)
         .with_max_chunk_bytes(1 << 28)
         .with_max_object_header_bytes(1 << 26);
+    let found = bytes.len() as u64;
     let file = Hdf5File::from_vec_with_options(bytes, options).map_err(bad)?;
+    // What is cut off at the end may be part of no tensor that is read; the file is damaged all the same.
+    let expected = file.superblock().eof_address;
+    if found < expected {
+        return Err(format_error(path, format!("the file ends early: it needs {expected} bytes, found {found}")));
+    }
     let mut root = file.root_group().map_err(bad)?;
     if names(&root, "layer_names").is_none() {
         root = root.group("model_weights").map_err(|_| {

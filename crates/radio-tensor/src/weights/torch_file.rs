@@ -18,6 +18,8 @@ use crate::error::Result;
 const LONGEST_PICKLE: u64 = 16 << 20;
 /// Dictionaries inside each other, at most.
 const DEEPEST: usize = 4;
+/// Values for each byte of the file, at most: a file without shared storages has at most one for two bytes.
+const MOST_SHARED: usize = 8;
 
 /// Reads all float tensors; names are the keys on the way to them, joined by dots.
 ///
@@ -48,7 +50,7 @@ fn read_archive(bytes: &[u8]) -> Reading<Tensors> {
     let program = entry(&mut archive, &pickle_name, LONGEST_PICKLE)?;
     let pickle = pickle::read(&program)?;
     let limit = bytes.len() as u64;
-    tensors(&pickle, |key| entry(&mut archive, &format!("{folder}data/{key}"), limit))
+    tensors(&pickle, bytes.len(), |key| entry(&mut archive, &format!("{folder}data/{key}"), limit))
 }
 
 /// The form before PyTorch 1.6: five pickles (magic number, version, machine, the checkpoint, keys of storages), then every
@@ -85,11 +87,11 @@ fn read_plain(bytes: &[u8]) -> Reading<Tensors> {
         rest = behind;
     }
     let storage = |key: &str| storages.get(key).map(|bytes| bytes.to_vec()).ok_or_else(|| format!("no storage {key}"));
-    tensors(&checkpoint, storage)
+    tensors(&checkpoint, bytes.len(), storage)
 }
 
-/// All float tensors of a checkpoint, given its storages.
-fn tensors(pickle: &Pickle, mut storage: impl FnMut(&str) -> Reading<Vec<u8>>) -> Reading<Tensors> {
+/// All float tensors of a checkpoint of `file_bytes`, given its storages.
+fn tensors(pickle: &Pickle, file_bytes: usize, mut storage: impl FnMut(&str) -> Reading<Vec<u8>>) -> Reading<Tensors> {
     let mut found = Vec::new();
     walk(pickle, pickle.root(), String::new(), 0, &mut found);
     let mut tensors = Tensors::new();
@@ -100,7 +102,8 @@ fn tensors(pickle: &Pickle, mut storage: impl FnMut(&str) -> Reading<Vec<u8>>) -
         let Some(stored) = tensor.stored else { continue };
         let count = values_of(&tensor.shape).ok_or_else(|| format!("{name}: absurd shape {:?}", tensor.shape))?;
         total += count;
-        if total > MOST_VALUES {
+        // Tensors may share storages, but a file whose tensors all do would make much out of little.
+        if total > MOST_VALUES.min(file_bytes.saturating_mul(MOST_SHARED)) {
             return Err("more values than are accepted".into());
         }
         if !storages.contains_key(&tensor.key) {
