@@ -8,6 +8,7 @@ mod counting_allocator;
 mod format_targets;
 mod mutate;
 mod targets;
+mod weight_targets;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

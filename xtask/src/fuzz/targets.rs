@@ -5,6 +5,7 @@ use anyhow::Result;
 use radio_io::{Card, FeatureTable, FrameLabels, Mosaic, Survey, Wcs, write_image};
 
 use crate::format_targets::format_targets;
+use crate::weight_targets::weight_targets;
 
 /// A reader and good files for it.
 pub struct Target {
@@ -72,6 +73,7 @@ pub fn targets(work: &Path) -> Result<Vec<Target>> {
         },
     ];
     targets.extend(format_targets(work)?);
+    targets.extend(weight_targets(work)?);
     Ok(targets)
 }
 
