@@ -11,8 +11,9 @@ use crate::{
     beam::Beam,
     cutout::Cutout,
     data_set::{LeftOut, Watch, scan_grid},
-    error::Error,
+    error::{Error, FitsError},
     frame_grid::{FrameGrid, FrameId, is_mosaic_id},
+    image_choice::ImageChoice,
     mosaic::{Mosaic, PixelSource},
     survey::{MosaicEntry, Survey},
     wcs::Wcs,
@@ -25,6 +26,8 @@ pub struct SurveyMosaic {
     pub id: String,
     /// Its pixels.
     pub pixels: Arc<dyn PixelSource>,
+    /// Which image of its file it is ([`Mosaic::choice`]).
+    pub image: ImageChoice,
     /// Its sky, where there is a usable one.
     pub wcs: Option<Wcs>,
     /// Its beam: the survey file's, or else the header's.
@@ -46,9 +49,9 @@ impl SurveyMosaic {
     /// mosaic: it becomes a remark.
     ///
     /// # Errors
-    /// Those of [`Mosaic::open`].
+    /// Those of [`Mosaic::open_image`], and [`Error::MosaicImage`] for those that another `hdu` or `planes` would cure.
     pub fn open(entry: &MosaicEntry) -> Result<Self, Error> {
-        let mosaic = Mosaic::open(&entry.path)?;
+        let mosaic = open_chosen(entry)?;
         let mut remarks = mosaic.remarks().to_vec();
         let wcs = mosaic.wcs().unwrap_or_else(|refused| {
             remarks.push(refused.to_string());
@@ -67,13 +70,33 @@ impl SurveyMosaic {
         let id = entry.id.clone().unwrap_or_default();
         let beam = entry.beam.or_else(|| mosaic.beam());
         let unit = mosaic.unit().map(str::to_owned);
-        Ok(Self { id, pixels: Arc::new(mosaic), wcs, beam, unit, remarks })
+        Ok(Self { id, image: mosaic.choice(), pixels: Arc::new(mosaic), wcs, beam, unit, remarks })
     }
 
     /// An image in memory, in Jy/beam, without a sky.
     pub fn in_memory(id: &str, pixels: Array2<f32>) -> Self {
-        Self { id: id.to_owned(), pixels: Arc::new(pixels), wcs: None, beam: None, unit: None, remarks: Vec::new() }
+        let (image, pixels) = (ImageChoice::default(), Arc::new(pixels));
+        Self { id: id.to_owned(), image, pixels, wcs: None, beam: None, unit: None, remarks: Vec::new() }
     }
+}
+
+/// Opens the image that an entry of a survey file chooses; where there is none, says which of its keys is at fault.
+pub(crate) fn open_chosen(entry: &MosaicEntry) -> Result<Mosaic, Error> {
+    Mosaic::open_image(&entry.path, &entry.image()).map_err(|source| {
+        let planes: Vec<String> = entry.planes.iter().map(|plane| format!("\"{plane}\"")).collect();
+        let planes = if planes.is_empty() { "missing".to_owned() } else { format!("[{}]", planes.join(", ")) };
+        let (key, found) = match &source {
+            FitsError::NoSuchHdu { .. } | FitsError::NoPixels { .. } => ("hdu", entry.hdu.to_string()),
+            FitsError::Plane { .. } => ("planes", planes),
+            // Of a spectrum no plane can be chosen.
+            FitsError::NotAnImage { axes, .. } if axes.iter().filter(|axis| **axis > 1).count() > 2 => {
+                ("planes", planes)
+            }
+            _ => return source.into(),
+        };
+        let mosaic = entry.id.clone().unwrap_or_default();
+        Error::MosaicImage { path: entry.path.clone(), mosaic, key, found, source }
+    })
 }
 
 /// The kept frames of one or more mosaics, in the order of the mosaics and of [`crate::frame_grid()`].

@@ -23,6 +23,8 @@ pub(crate) struct ImageUnit {
     pub header: Header,
     /// Number of the header-data unit, 0 for the primary one.
     pub hdu: usize,
+    /// Whether no unit before it holds pixels.
+    pub is_first: bool,
     /// NAXIS1, NAXIS2, …, those of length 1 included.
     pub axes: Vec<u64>,
     /// Which axes count columns and rows, and where the others are held.
@@ -251,7 +253,7 @@ pub(crate) fn walk<T, E: From<FitsError>>(
 /// Anything that is not FITS, a header that makes no sense, a file shorter than a header says, an image of more than two
 /// axes without a choice of the plane, no such image.
 pub(crate) fn find_image(bytes: &[u8], path: &Path, choice: &ImageChoice) -> Result<ImageUnit, FitsError> {
-    let mut seen = Vec::new();
+    let (mut seen, mut images) = (Vec::new(), 0);
     let found = walk(bytes, path, |hdu| {
         seen.push(hdu.header.text("EXTNAME").map_or(hdu.number.to_string(), |name| format!("{} ({name})", hdu.number)));
         let holds_pixels = match hdu.kind() {
@@ -259,13 +261,14 @@ pub(crate) fn find_image(bytes: &[u8], path: &Path, choice: &ImageChoice) -> Res
             HduKind::CompressedImage => true,
             _ => false,
         };
+        images += usize::from(holds_pixels);
         let wanted = match &choice.hdu {
             HduChoice::FirstImage => holds_pixels,
             HduChoice::Number(number) => hdu.number == *number,
             HduChoice::Name(name) => hdu.header.text("EXTNAME").is_some_and(|own| own.eq_ignore_ascii_case(name)),
         };
         match (wanted, holds_pixels) {
-            (true, true) => image_of(hdu, bytes, path, choice).map(Some),
+            (true, true) => image_of(hdu, images == 1, bytes, path, choice).map(Some),
             (true, false) => {
                 let (hdu, kind) = (hdu.number, format!("{:?}", hdu.kind()));
                 Err(FitsError::NoPixels { path: path.into(), hdu, kind })
@@ -279,7 +282,13 @@ pub(crate) fn find_image(bytes: &[u8], path: &Path, choice: &ImageChoice) -> Res
     })
 }
 
-fn image_of(hdu: &Hdu, bytes: &[u8], path: &Path, choice: &ImageChoice) -> Result<ImageUnit, FitsError> {
+fn image_of(
+    hdu: &Hdu,
+    is_first: bool,
+    bytes: &[u8],
+    path: &Path,
+    choice: &ImageChoice,
+) -> Result<ImageUnit, FitsError> {
     let compressed = hdu.kind() == HduKind::CompressedImage;
     let header = if compressed { restored_header(&hdu.header) } else { hdu.header.clone() };
     let unit = Unit { header: &header, hdu: hdu.number, path };
@@ -299,7 +308,7 @@ fn image_of(hdu: &Hdu, bytes: &[u8], path: &Path, choice: &ImageChoice) -> Resul
         let offset = hdu.data_start + first * storage.bytes();
         PixelLayout::Plain { offset, col_step: step(plane.column_axis), row_step: step(plane.row_axis) }
     };
-    Ok(ImageUnit { hdu: hdu.number, axes, plane, rows, cols, storage, layout, header })
+    Ok(ImageUnit { hdu: hdu.number, is_first, axes, plane, rows, cols, storage, layout, header })
 }
 
 /// Bytes of data that the header of unit number `hdu` announces; `None` while its END is not there yet.

@@ -3,8 +3,12 @@
 //! Radio images have two to five axes, most of them of length 1. Those are dropped. Where more than two are longer, the file
 //! is refused until a plane is chosen by the name of its axis: guessing would quietly take Stokes I for Q, or one channel
 //! for all.
+//!
+//! In files a header-data unit is a number or an EXTNAME, a plane is text: `hdu = "RMS"`, `planes = ["STOKES=Q", "FREQ[3]"]`.
 
 use std::{fmt, path::Path, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{error::FitsError, header::Header};
 
@@ -39,8 +43,60 @@ impl fmt::Display for HduChoice {
     }
 }
 
+impl HduChoice {
+    /// Whether nothing was chosen: such a key is left out of files.
+    pub fn is_first_image(&self) -> bool {
+        *self == Self::FirstImage
+    }
+}
+
+impl Serialize for HduChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::FirstImage => serializer.serialize_none(),
+            Self::Number(number) => number.serialize(serializer),
+            Self::Name(name) => name.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HduChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrName)
+    }
+}
+
+/// Reads a header-data unit, and says of anything else what was expected.
+struct NumberOrName;
+
+impl de::Visitor<'_> for NumberOrName {
+    type Value = HduChoice;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the number of a header-data unit (0 is the primary one) or its EXTNAME")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<HduChoice, E> {
+        let refused = |_| E::invalid_value(de::Unexpected::Signed(number), &self);
+        usize::try_from(number).map(HduChoice::Number).map_err(refused)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<HduChoice, E> {
+        let refused = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+        usize::try_from(number).map(HduChoice::Number).map_err(refused)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<HduChoice, E> {
+        match name.trim() {
+            "" => Err(E::invalid_value(de::Unexpected::Str(name), &self)),
+            name => Ok(HduChoice::Name(name.to_owned())),
+        }
+    }
+}
+
 /// One plane of one axis. As text `FREQ[3]` (by number from 0), `FREQ=1.4E9` (by world value) or `STOKES=Q`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PlaneChoice {
     /// Name of the axis: CTYPE, or what stands before its first `-` (`FREQ` for `FREQ-LSR`), or `NAXIS3`.
     pub axis: String,
@@ -88,6 +144,44 @@ impl FromStr for PlaneChoice {
         let world =
             stokes.map(|(_, number)| *number).or_else(|| value.parse().ok().filter(|value: &f64| value.is_finite()));
         Ok(choice(axis, PlanePosition::World(world.ok_or_else(refused)?)))
+    }
+}
+
+impl TryFrom<String> for PlaneChoice {
+    type Error = FitsError;
+
+    fn try_from(text: String) -> Result<Self, FitsError> {
+        text.parse()
+    }
+}
+
+impl From<PlaneChoice> for String {
+    fn from(plane: PlaneChoice) -> Self {
+        plane.to_string()
+    }
+}
+
+/// As [`PlaneChoice::from_str`] reads it.
+impl fmt::Display for PlaneChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stokes = |value: f64| STOKES.iter().find(|(_, number)| *number == value).map(|(name, _)| *name);
+        let axis = &self.axis;
+        match self.at {
+            PlanePosition::Index(index) => write!(f, "{axis}[{index}]"),
+            PlanePosition::World(value) => match stokes(value).filter(|_| axis.eq_ignore_ascii_case("STOKES")) {
+                Some(name) => write!(f, "{axis}={name}"),
+                None => write!(f, "{axis}={value}"),
+            },
+        }
+    }
+}
+
+/// In words, as `EXTNAME 'RMS', FREQ[3]`; nothing for the first image of a file without a choice of planes.
+impl fmt::Display for ImageChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hdu = Some(&self.hdu).filter(|hdu| !hdu.is_first_image()).map(|hdu| format!("header-data unit {hdu}"));
+        let parts: Vec<String> = hdu.into_iter().chain(self.planes.iter().map(PlaneChoice::to_string)).collect();
+        f.write_str(&parts.join(", "))
     }
 }
 
@@ -151,6 +245,22 @@ pub(crate) struct ImagePlane {
     pub row_axis: usize,
     /// All other axes, and the plane of each.
     pub fixed: Vec<(usize, usize)>,
+}
+
+impl ImagePlane {
+    /// The places of this plane on all axes that are longer than 1: the same for every way of choosing it.
+    pub(crate) fn choices(&self, header: &Header, axes: &[u64]) -> Vec<PlaneChoice> {
+        let choice = |&(axis, index): &(usize, usize)| {
+            let number = format!("NAXIS{}", axis + 1);
+            let ctype = header.text(&format!("CTYPE{}", axis + 1)).unwrap_or_default();
+            let short = ctype.split('-').next().unwrap_or_default().trim();
+            // A name that another axis answers to first would choose that one.
+            let is_own = (0..axes.len()).find(|&axis| is_called(header, axis, short)) == Some(axis);
+            let name = if is_own && !short.contains(['[', '=']) { short.to_owned() } else { number };
+            PlaneChoice { axis: name, at: PlanePosition::Index(index) }
+        };
+        self.fixed.iter().filter(|(axis, _)| axes[*axis] > 1).map(choice).collect()
+    }
 }
 
 fn is_called(header: &Header, axis: usize, name: &str) -> bool {
@@ -232,6 +342,31 @@ mod tests {
         let cut = plane(&["DEC[2]", "STOKES=I"], &axes).expect("a plane");
         assert_eq!((cut.column_axis, cut.row_axis, cut.fixed), (0, 2, vec![(1, 2), (3, 0)]));
         assert_eq!(plane(&[], &[8, 9, 1, 1]).expect("an image").fixed, [(2, 0), (3, 0)]);
+    }
+
+    #[test]
+    fn text_and_choice_are_one() {
+        for text in ["FREQ[3]", "FREQ=1400000000", "STOKES=Q", "STOKES=-8.5", "STOKES=YX", "NAXIS3[4]"] {
+            let plane: PlaneChoice = text.parse().expect("a plane");
+            assert_eq!(plane.to_string(), text);
+        }
+        let image = ImageChoice { planes: vec!["FREQ[3]".parse().expect("a plane")], ..ImageChoice::named("RMS") };
+        assert_eq!(image.to_string(), "header-data unit EXTNAME 'RMS', FREQ[3]");
+        assert_eq!(ImageChoice::default().to_string(), "");
+    }
+
+    #[test]
+    fn every_way_to_choose_a_plane_is_noted_alike() {
+        let axes = [8, 9, 5, 4];
+        let noted = |texts: &[&str], axes: &[u64]| {
+            let choices = plane(texts, axes).expect("a plane").choices(&cube(), axes);
+            choices.iter().map(PlaneChoice::to_string).collect::<Vec<_>>()
+        };
+        for texts in [["FREQ[3]", "STOKES=Q"], ["STOKES[1]", "NAXIS3[3]"], ["freq-lsr=1.402e9", "stokes=2"]] {
+            assert_eq!(noted(&texts, &axes), ["FREQ[3]", "STOKES[1]"], "{texts:?}");
+        }
+        assert_eq!(noted(&["FREQ[3]"], &[8, 9, 5, 1]), ["FREQ[3]"]);
+        assert!(noted(&["STOKES=I"], &[8, 9, 1, 1]).is_empty(), "an axis of length 1 leaves no choice");
     }
 
     #[test]

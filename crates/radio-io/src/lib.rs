@@ -11,7 +11,7 @@
 //! let map = ndarray::Array2::from_shape_fn((64, 96), |(row, col)| (row * col) as f32 * 1e-6);
 //! write_image(&path, &map, &Wcs::north_up("SIN", (201.4, -43.0), (31.5, 47.5), 2.0)?.cards())?;
 //! // ... and its frames of 32 pixels, half overlapping, less those with over 30 % blanks.
-//! let entry = MosaicEntry { path, id: Some("field".into()), beam: None };
+//! let entry = MosaicEntry::of_file(path, "field");
 //! let grid = FrameGrid { size: 32, step: 16, edge: EdgePolicy::Shift };
 //! let frames = FrameSet::scan(vec![SurveyMosaic::open(&entry)?], &grid, 0.3)?;
 //! let cutout = frames.cutout(4)?;

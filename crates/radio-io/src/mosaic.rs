@@ -25,7 +25,7 @@ use crate::{
     file_bytes::FileBytes,
     hdu::{HduList, ImageUnit, PixelLayout, Storage, find_image, list_hdus},
     header::Header,
-    image_choice::{ImageChoice, ImagePlane},
+    image_choice::{HduChoice, ImageChoice, ImagePlane},
     pixels::{Scaling, append_whole_numbers, mark_blanks, prefetch, read_pixels, read_with_blanks},
     wcs::Wcs,
 };
@@ -122,6 +122,13 @@ impl Mosaic {
     /// Number of the header-data unit that holds the image, 0 for the primary one.
     pub fn hdu(&self) -> usize {
         self.unit.hdu
+    }
+
+    /// The choice that opens this image again, the same however it was chosen: the number of its unit unless it is the first image
+    /// of the file, and its place along every axis that is longer than 1.
+    pub fn choice(&self) -> ImageChoice {
+        let hdu = if self.unit.is_first { HduChoice::FirstImage } else { HduChoice::Number(self.unit.hdu) };
+        ImageChoice { hdu, planes: self.unit.plane.choices(&self.unit.header, &self.unit.axes) }
     }
 
     /// BUNIT as written, for instance `Jy/beam` or `JY/BEAM`; many files have none.

@@ -8,6 +8,8 @@
 //! path = "${RADIO_SSL_DATA}/mosaics/atca-scorpio/ScorpioS17Field.fits"
 //! id = "s17"                           # optional: the file's name
 //! beam = { major_arcsec = 6.5, minor_arcsec = 6.5, pa_deg = 0.0 }   # optional: the header's
+//! hdu = "SCI"                          # optional, or a number from 0: the first image
+//! planes = ["STOKES=I", "FREQ[3]"]     # of a cube: where to hold its other axes
 //!
 //! [frames]
 //! size = 128
@@ -30,6 +32,7 @@ use crate::{
     beam::Beam,
     error::Error,
     frame_grid::{EdgePolicy, FrameGrid, is_mosaic_id},
+    image_choice::{HduChoice, ImageChoice, PlaneChoice},
 };
 
 /// A survey.
@@ -54,12 +57,30 @@ pub struct Survey {
 pub struct MosaicEntry {
     /// The FITS file.
     pub path: PathBuf,
-    /// Short name, part of every frame's name; the file's stem if missing. Always present once loaded.
+    /// Short name, part of every frame's name; if missing, the file's stem and what is chosen of it. Always present once loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Beam, where the header has none or a wrong one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beam: Option<Beam>,
+    /// The header-data unit.
+    #[serde(default, skip_serializing_if = "HduChoice::is_first_image")]
+    pub hdu: HduChoice,
+    /// The plane of a cube.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planes: Vec<PlaneChoice>,
+}
+
+impl MosaicEntry {
+    /// The first image of a file, with the beam of its header.
+    pub fn of_file(path: PathBuf, id: &str) -> Self {
+        Self { path, id: Some(id.to_owned()), beam: None, hdu: HduChoice::FirstImage, planes: Vec::new() }
+    }
+
+    /// Which image of the file is meant.
+    pub fn image(&self) -> ImageChoice {
+        ImageChoice { hdu: self.hdu.clone(), planes: self.planes.clone() }
+    }
 }
 
 /// How mosaics are cut into frames.
@@ -106,7 +127,7 @@ impl Survey {
         let resolve = |written: &Path| resolve(written, path, &lookup);
         for mosaic in &mut survey.mosaics {
             mosaic.path = resolve(&mosaic.path)?;
-            let id = mosaic.id.take().unwrap_or_else(|| id_of(&mosaic.path));
+            let id = mosaic.id.take().unwrap_or_else(|| id_of(mosaic));
             if !is_mosaic_id(&id) {
                 return Err(Error::BadMosaicId { found: id });
             }
@@ -149,12 +170,19 @@ impl Survey {
     }
 }
 
-/// The stem of a file name with everything that frame names cannot hold turned into `-`.
-fn id_of(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+/// The stem of the file name and what is chosen of the file, as `cube_RMS_FREQ-3`, with everything that frame names cannot hold
+/// turned into `-`: two planes of one file have frames of different names.
+fn id_of(mosaic: &MosaicEntry) -> String {
+    let mut id = mosaic.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    match &mosaic.hdu {
+        HduChoice::FirstImage => {}
+        HduChoice::Number(number) => id.push_str(&format!("_hdu{number}")),
+        HduChoice::Name(name) => id.push_str(&format!("_{name}")),
+    }
+    mosaic.planes.iter().for_each(|plane| id.push_str(&format!("_{}", plane.to_string().trim_end_matches(']'))));
     let allowed =
         |character: char| if character.is_ascii_alphanumeric() || ".-_+".contains(character) { character } else { '-' };
-    stem.chars().map(allowed).collect()
+    id.chars().map(allowed).collect()
 }
 
 /// Puts in the variables, and the folder of the survey file before relative paths.
@@ -222,6 +250,33 @@ max_blank_fraction = 0.3
         assert_eq!(survey.frames.grid(), FrameGrid { size: 256, step: 128, edge: EdgePolicy::Shift });
         let again = toml::to_string(&survey).expect("can be written");
         assert_eq!(parse(&again).expect("own text"), survey);
+    }
+
+    #[test]
+    fn an_image_of_a_file_is_chosen_by_unit_and_plane() {
+        let chosen = "path = \"maps/b.fits\"\nhdu = \"RMS\"\nplanes = [\"STOKES=Q\", \"FREQ[3]\"]";
+        let text = TEXT.replace("path = \"maps/b.fits\"\nid = \"north\"", chosen);
+        let survey = parse(&text).expect("a good survey");
+        assert_eq!(survey.mosaics[0].image(), ImageChoice::default());
+        let image = survey.mosaics[1].image();
+        assert_eq!(image.to_string(), "header-data unit EXTNAME 'RMS', STOKES=Q, FREQ[3]");
+        assert_eq!(survey.mosaics[1].id.as_deref(), Some("b_RMS_STOKES-Q_FREQ-3"));
+        assert_eq!(parse(&toml::to_string(&survey).expect("can be written")).expect("own text"), survey);
+        // The same file twice, by planes alone: no id is needed.
+        let twice = text.replace("[frames]", "[[mosaics]]\npath = \"maps/b.fits\"\nhdu = 2\n[frames]");
+        let ids: Vec<_> = parse(&twice).expect("a good survey").mosaics.into_iter().filter_map(|m| m.id).collect();
+        assert_eq!(ids, ["S17-field", "b_RMS_STOKES-Q_FREQ-3", "b_hdu2"]);
+        for (from, to, parts) in [
+            ("hdu = \"RMS\"", "hdu = -1", &["two.toml, line 8", "-1", "0 is the primary one"][..]),
+            ("hdu = \"RMS\"", "hdu = 1.5", &["line 8", "1.5", "EXTNAME"]),
+            ("hdu = \"RMS\"", "hdu = \"\"", &["line 8", "EXTNAME"]),
+            ("FREQ[3]", "FREQ 3", &["line 9", "FREQ 3", "expected the form FREQ[3]"]),
+            ("[\"STOKES=Q\", \"FREQ[3]\"]", "\"STOKES=Q\"", &["line 9", "STOKES=Q", "sequence"]),
+            ("planes =", "plane =", &["line 9", "`plane`", "`planes`"]),
+        ] {
+            let refused = parse(&text.replace(from, to)).expect_err(to).to_string();
+            assert!(parts.iter().all(|part| refused.contains(part)), "{to}: {refused}");
+        }
     }
 
     #[test]

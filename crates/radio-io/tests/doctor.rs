@@ -320,7 +320,7 @@ fn tables_labels_and_manifests() -> Test {
     assert_eq!(look(&path).findings[0].place.line, Some(2), "{}", words(&look(&path)));
 
     let map = map_of(&folder.path().join("map.fits"), rough, |_| ())?;
-    let entry = MosaicEntry { path: map.clone(), id: Some("map".into()), beam: None };
+    let entry = MosaicEntry::of_file(map.clone(), "map");
     let path = folder.path().join("cutouts.parquet");
     manifest(vec![MosaicRecord::open(&entry)?.0], &[(0, window(0, 0, 32))])?.write(&path)?;
     let report = look(&path);

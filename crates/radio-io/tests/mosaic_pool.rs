@@ -39,7 +39,7 @@ fn ten_thousand_mosaics_need_few_open_files() -> Test {
         bytes[first_pixel..first_pixel + 4].copy_from_slice(&(1000.0 + number as f32).to_be_bytes());
         let path = there.join(format!("m{number:05}.fits"));
         fs::write(&path, &bytes)?;
-        mosaics.push(MosaicEntry { path, id: Some(format!("m{number:05}")), beam: None });
+        mosaics.push(MosaicEntry::of_file(path, &format!("m{number:05}")));
     }
     let frames = FrameSettings { size: 8, step: 8, edge: EdgePolicy::Drop, max_blank_fraction: 0.3 };
     let survey = Survey { name: "many".into(), mosaics, frames, labels: None };
@@ -95,7 +95,7 @@ fn the_mosaic_not_used_for_longest_is_closed() -> Test {
     for number in 0..3 {
         let path = folder.path().join(format!("{number}.fits"));
         write_image(&path, &Array2::from_shape_fn((4, 4), |(row, col)| (row + col + number) as f32), &[])?;
-        mosaics.push(MosaicEntry { path, id: Some(number.to_string()), beam: None });
+        mosaics.push(MosaicEntry::of_file(path, &number.to_string()));
     }
     let frames = FrameSettings { size: 4, step: 4, edge: EdgePolicy::Drop, max_blank_fraction: 0.3 };
     let survey = Survey { name: "three".into(), mosaics, frames, labels: None };

@@ -218,7 +218,7 @@ fn a_reference_pixel_outside_the_map_is_remarked_upon() -> Test {
         let path = folder.path().join(name);
         let wcs = Wcs::north_up("SIN", (250.0, -40.0), reference, 1.5)?;
         write_image(&path, &map(), &wcs.cards())?;
-        Ok(SurveyMosaic::open(&radio_io::MosaicEntry { path, id: Some("m".to_owned()), beam: None })?)
+        Ok(SurveyMosaic::open(&radio_io::MosaicEntry::of_file(path, "m"))?)
     };
     assert!(open("inside.fits", (19.0, 0.0))?.remarks.is_empty());
     for (name, outside) in [("below.fits", (-3.0, 5.0)), ("right.fits", (10.0, 14.0))] {

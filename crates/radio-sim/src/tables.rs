@@ -273,7 +273,7 @@ pub fn write_labels(config: &SimConfig, frames: &[Frame], path: &Path) -> Result
 pub fn write_survey(config: &SimConfig, fingerprint: &str, out: &Path) -> Result<(), SimError> {
     let survey = Survey {
         name: config.name.clone(),
-        mosaics: vec![MosaicEntry { path: PathBuf::from("mosaic.fits"), id: Some(config.name.clone()), beam: None }],
+        mosaics: vec![MosaicEntry::of_file(PathBuf::from("mosaic.fits"), &config.name)],
         frames: FrameSettings {
             size: config.frames.size,
             step: config.frames.step,

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wcs = Wcs::north_up("SIN", (201.4, -43.0), (255.5, 255.5), 2.0)?;
     write_image(&path, &Array2::from_shape_fn((SIDE, SIDE), sky), &wcs.cards())?;
 
-    let mosaic = SurveyMosaic::open(&MosaicEntry { path, id: Some("field".into()), beam: None })?;
+    let mosaic = SurveyMosaic::open(&MosaicEntry::of_file(path, "field"))?;
     let grid = FrameGrid { size: 64, step: 32, edge: EdgePolicy::Shift };
     let frames = FrameSet::scan(vec![mosaic], &grid, 0.3)?;
 

@@ -43,7 +43,7 @@ pub struct GuardEntry {
     pub sky: Option<(f64, f64)>,
     /// Its corners on the sky in order around it, degrees.
     pub corners: Option<SkyCorners>,
-    /// The mosaic file (length in bytes and fingerprint) and its pixels there.
+    /// The mosaic ([`super::MosaicRecord::pixel_grid`]) and its pixels there.
     pub window: Option<((u64, String), Window)>,
     /// What it looks like.
     pub hash: Option<PictureHash>,
@@ -52,7 +52,7 @@ pub struct GuardEntry {
 /// Why two entries count as the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LeakReason {
-    /// They share pixels of one mosaic.
+    /// They share pixels of one mosaic, or of two planes of one cube.
     SharedPixels,
     /// Their boxes on the sky overlap, across mosaics.
     OverlappingBoxes,
@@ -181,7 +181,7 @@ pub fn guard_entries(manifest: &Manifest, hashes: Option<&[Option<PictureHash>]>
     }
     let corners = manifest.corners()?;
     let entries = manifest.rows.iter().zip(corners).enumerate().map(|(number, (row, corners))| {
-        let file = manifest.mosaics.get(row.mosaic as usize).map(|mosaic| (mosaic.bytes, mosaic.fingerprint.clone()));
+        let file = manifest.mosaics.get(row.mosaic as usize).map(super::MosaicRecord::pixel_grid);
         GuardEntry {
             id: row.id.clone(),
             sky: row.sky,

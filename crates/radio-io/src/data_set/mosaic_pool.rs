@@ -61,7 +61,7 @@ impl MosaicPool {
     /// the manifest.
     ///
     /// # Errors
-    /// [`Error::NoSuchFrame`], [`Error::MosaicChanged`], [`Error::Io`], and those of [`Mosaic::open`].
+    /// [`Error::NoSuchFrame`], [`Error::MosaicChanged`], [`Error::Io`], and those of [`Mosaic::open_image`].
     pub fn mosaic(&self, index: usize) -> Result<Arc<Mosaic>, Error> {
         let missing = Error::NoSuchFrame { index, len: self.records.len() };
         let (Some(record), Some(is_checked)) = (self.records.get(index), self.is_checked.get(index)) else {
@@ -74,7 +74,7 @@ impl MosaicPool {
         if !is_checked.load(Ordering::Relaxed) {
             record.check_file()?;
         }
-        let mosaic = Arc::new(Mosaic::open(&record.path)?);
+        let mosaic = Arc::new(Mosaic::open_image(&record.path, &record.image())?);
         record.check_shape(mosaic.as_ref())?;
         is_checked.store(true, Ordering::Relaxed);
         let mut open = self.lock();

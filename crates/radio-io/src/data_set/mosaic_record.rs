@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     frame_set::SurveyMosaic,
     header::Header,
+    image_choice::{HduChoice, ImageChoice, PlaneChoice},
     mosaic::PixelSource,
     survey::MosaicEntry,
     wcs::Wcs,
@@ -42,6 +43,12 @@ pub struct MosaicRecord {
     pub id: String,
     /// The file. In a manifest file below its folder, the path is relative to that folder.
     pub path: PathBuf,
+    /// The header-data unit by number, unless it is the first image of the file.
+    #[serde(default, skip_serializing_if = "HduChoice::is_first_image")]
+    pub hdu: HduChoice,
+    /// The plane: a place on every further axis that is longer than 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planes: Vec<PlaneChoice>,
     /// Length of the file, bytes.
     pub bytes: u64,
     /// Fingerprint of the file: its length, its ends and blocks in between. A change elsewhere may go unnoticed.
@@ -85,6 +92,8 @@ impl MosaicRecord {
         let record = Self {
             id: mosaic.id.clone(),
             path: entry.path.clone(),
+            hdu: mosaic.image.hdu.clone(),
+            planes: mosaic.image.planes.clone(),
             bytes,
             fingerprint,
             rows: mosaic.pixels.rows() as u64,
@@ -95,6 +104,21 @@ impl MosaicRecord {
             wcs: mosaic.wcs.as_ref().map(keywords_of).unwrap_or_default(),
         };
         Ok((record, mosaic))
+    }
+
+    /// Which image of the file it is.
+    pub fn image(&self) -> ImageChoice {
+        ImageChoice { hdu: self.hdu.clone(), planes: self.planes.clone() }
+    }
+
+    /// What windows of this mosaic share with those of others: length and fingerprint of the file, and the header-data unit where
+    /// it is not the first image. Planes of a cube show the same sky, so their windows count as those of one mosaic.
+    pub fn pixel_grid(&self) -> (u64, String) {
+        let hdu = match &self.hdu {
+            HduChoice::FirstImage => String::new(),
+            other => format!(", {other}"),
+        };
+        (self.bytes, format!("{}{hdu}", self.fingerprint))
     }
 
     /// Its sky.

@@ -111,12 +111,11 @@ fn places_and_links(manifest: &Manifest, block_deg: f64, guard_arcsec: f64) -> R
     if !(0.0..=36_000.0).contains(&guard_arcsec) {
         return refuse("guard_arcsec", guard_arcsec, "from 0 to 36,000 (10 degrees)");
     }
-    // The same file twice in one manifest is one mosaic here.
+    // The same file twice in one manifest is one mosaic here, and so are the planes of a cube.
     let mut first_of = HashMap::new();
     let of_mosaic = manifest.mosaics.iter().enumerate();
-    let files: Vec<usize> = of_mosaic
-        .map(|(number, mosaic)| *first_of.entry((mosaic.bytes, mosaic.fingerprint.as_str())).or_insert(number))
-        .collect();
+    let files: Vec<usize> =
+        of_mosaic.map(|(number, mosaic)| *first_of.entry(mosaic.pixel_grid()).or_insert(number)).collect();
     let place = |(row, corners): (&super::ManifestRow, _)| Place {
         sky: row.sky,
         corners,

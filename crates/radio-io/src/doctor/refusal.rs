@@ -47,6 +47,9 @@ pub(super) fn refusal(error: &Error, file: &Path) -> Finding {
         Error::ManifestRow { row, .. } => {
             (Place { row: Some(*row as u64 + 1), ..Place::default() }, "make the manifest again (`radio-ssl cutouts`)")
         }
+        Error::MosaicImage { key, .. } => {
+            (Place::key(key), "choose a header-data unit and planes that the file has, or leave the key out")
+        }
         Error::MosaicChanged { .. } => (Place::default(), "make the manifest again, or restore the mosaic"),
         Error::NoLabels { .. } => (Place::default(), "add a row, or leave the `labels` key out"),
         Error::TableKind { .. } => {

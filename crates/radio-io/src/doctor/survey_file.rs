@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{
     finding::{Examination, Place},
-    refusal::{fits_refusal, refusal},
+    refusal::refusal,
 };
-use crate::{frame_labels::FrameLabels, mosaic::Mosaic, survey::Survey};
+use crate::{frame_labels::FrameLabels, frame_set::open_chosen, survey::Survey};
 
 /// Examines a survey file; its mosaics are opened, their pixels not read.
 pub(super) fn examine_survey(
@@ -30,10 +30,10 @@ pub(super) fn examine_survey(
     for entry in &survey.mosaics {
         let id = entry.id.clone().unwrap_or_default();
         let place = || Place::entry(format!("mosaic {id}"));
-        let mosaic = match Mosaic::open(&entry.path) {
+        let mosaic = match open_chosen(entry) {
             Ok(mosaic) => mosaic,
             Err(refused) => {
-                let mut finding = fits_refusal(&refused, path);
+                let mut finding = refusal(&refused, path);
                 finding.place.entry = place().entry;
                 report.findings.push(finding);
                 continue;

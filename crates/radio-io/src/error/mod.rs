@@ -424,6 +424,20 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
+    /// What a survey file chooses of a mosaic file is not there.
+    #[error("{}: mosaic {mosaic}: `{key}` is {found}, which chooses no image", path.display())]
+    MosaicImage {
+        /// The mosaic file.
+        path: PathBuf,
+        /// Id of the mosaic.
+        mosaic: String,
+        /// The key of the survey file.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What is there.
+        source: FitsError,
+    },
     /// Complexity was asked for, and a cutout has none.
     #[error(
         "cutout {id} has no complexity, expected one for every cutout; make the manifest with a complexity measure"

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error as StdError, path::PathBuf};
 
 use radio_io::{
-    CardValue, EdgePolicy, Manifest, Wcs,
+    CardValue, EdgePolicy, HduChoice, Manifest, Wcs,
     data_set::{Cutting, LeftOut, ManifestRow, MosaicRecord, WcsValue, Window},
 };
 
@@ -21,6 +21,8 @@ pub fn mosaic(id: &str, side: u32, sky: (f64, f64)) -> Result<MosaicRecord, Box<
     Ok(MosaicRecord {
         id: id.into(),
         path: PathBuf::from(format!("{id}.fits")),
+        hdu: HduChoice::FirstImage,
+        planes: Vec::new(),
         bytes: 1000,
         fingerprint: format!("fingerprint of {id}"),
         rows: u64::from(side),
