@@ -2,11 +2,13 @@
 
 mod made_manifest;
 
+use std::collections::BTreeSet;
+
 use made_manifest::{Test, manifest, mosaic, window};
 use radio_io::{
     Error, Manifest,
     data_set::{
-        Curation, LeakGuard, Part, SkySplit, Window, curate, find_leaks, guard_entries, sky_folds, split_by_sky, table1,
+        Curation, LeakGuard, Part, SkySplit, Window, curate, draw_classes, find_leaks, guard_entries, sky_folds, split_by_sky, table1,
     },
     separation_arcsec,
 };
@@ -260,5 +262,37 @@ fn table_1_counts_sizes_and_area() -> Test {
     assert!(text.contains("data set made") && text.lines().count() == 5, "{text}");
     let empty = table1(&manifest.select(&[], "")?);
     assert!(empty.all.side_px.is_none() && empty.all.area_deg2 == 0.0 && empty.to_string().contains(" 0 "));
+    Ok(())
+}
+
+#[test]
+fn classes_are_drawn_in_equal_shares_and_rare_ones_whole() -> Test {
+    let windows: Vec<_> = (0..100).map(|n| (0, window(n * 8, 0, 8))).collect();
+    let mut manifest = manifest(vec![mosaic("m", 1024, (180.0, -30.0))?], &windows)?;
+    for (n, row) in manifest.rows.iter_mut().enumerate() {
+        row.labels = match n {
+            0..60 => vec!["1C".to_owned()],
+            60..80 => vec!["1C".to_owned(), "2C".to_owned()],
+            80..85 => vec!["3C".to_owned(), "1C".to_owned()],
+            _ => Vec::new(),
+        };
+    }
+    let draw = draw_classes(&manifest, 31, 7)?;
+    let classes: Vec<_> = draw.classes.iter().map(|c| (c.label.as_str(), c.found, c.wanted, c.drawn)).collect();
+    assert_eq!(classes, [("1C", 60, 11, 11), ("2C", 20, 10, 10), ("3C", 5, 10, 5)]);
+    assert_eq!((draw.unlabelled, draw.manifest.len(), draw.indices.len()), (15, 26, 26));
+    assert!(draw.indices.windows(2).all(|pair| pair[0] < pair[1]) && draw.indices.iter().all(|&index| index < 85));
+    assert!((80..85).all(|index| draw.indices.contains(&index)));
+    assert!(draw.manifest.history[0].contains("26 of 100 by label"), "{:?}", draw.manifest.history);
+    assert_eq!(draw_classes(&manifest, 31, 7)?.indices, draw.indices);
+    assert_ne!(draw_classes(&manifest, 31, 8)?.indices, draw.indices);
+    // What stands before a cutout in the list does not matter.
+    manifest.rows.reverse();
+    let again = draw_classes(&manifest, 31, 7)?;
+    let names = |set: &Manifest| set.rows.iter().map(|row| row.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(names(&again.manifest), names(&draw.manifest));
+    manifest.rows.iter_mut().for_each(|row| row.labels.clear());
+    let refused = draw_classes(&manifest, 3, 1).expect_err("no labels");
+    assert!(refused.to_string().contains("labels is on none of 100 cutouts"), "{refused}");
     Ok(())
 }

@@ -13,7 +13,12 @@ use moc::{
 };
 
 use super::{Direction, angle_between, direction, unit};
-use crate::{error::Error, mosaic::PixelSource, wcs::Wcs};
+use crate::{
+    data_set::{Manifest, Window},
+    error::Error,
+    mosaic::PixelSource,
+    wcs::Wcs,
+};
 
 /// Finest order (cells of 0.8 arc seconds).
 const FINEST: u8 = 18;
@@ -61,16 +66,44 @@ impl Coverage {
         Ok(Self::of_cells(order, kept.into_iter()))
     }
 
-    /// The cells whose centres fall on frames of one map, each a (row, column, side) in pixels.
+    /// The cells whose centres fall on frames of one map.
     ///
     /// # Errors
     /// As [`Coverage::of_pixels`].
-    pub fn of_frames(wcs: &Wcs, frames: &[(usize, usize, usize)], order: u8) -> Result<Self, Error> {
+    pub fn of_frames(wcs: &Wcs, frames: impl IntoIterator<Item = Window>, order: u8) -> Result<Self, Error> {
         let mut all = Vec::new();
-        for &(row, col, side) in frames {
-            all.extend(cells_on(wcs, (row as f64, col as f64), (side, side), order)?.into_iter().map(|cell| cell.hash));
+        for window in frames {
+            let (origin, shape) =
+                ((f64::from(window.row), f64::from(window.col)), (window.n_rows as usize, window.n_cols as usize));
+            all.extend(cells_on(wcs, origin, shape, order)?.into_iter().map(|cell| cell.hash));
+            // Overlapping frames bring the same cells again and again.
+            if all.len() as f64 > MOST_CELLS {
+                all.sort_unstable();
+                all.dedup();
+                if all.len() as f64 > MOST_CELLS / 2.0 {
+                    let reason = format!("order {order} makes too many cells for these frames: choose a lower order");
+                    return Err(refuse(Path::new("(footprint)"), &reason));
+                }
+            }
         }
         Ok(Self::of_cells(order, all.into_iter()))
+    }
+
+    /// What the cutouts of a data set cover, blank pixels included, and how many cutouts have no place on the sky. Nothing is
+    /// opened.
+    ///
+    /// # Errors
+    /// As [`Coverage::of_pixels`], and those of [`Manifest::skies`].
+    pub fn of_manifest(manifest: &Manifest, order: u8) -> Result<(Self, usize), Error> {
+        let (mut all, mut without) = (Self::of_cells(order.min(FINEST), [].into_iter()), 0);
+        for (number, sky) in manifest.skies()?.into_iter().enumerate() {
+            let windows = manifest.rows.iter().filter(|row| row.mosaic as usize == number).map(|row| row.window);
+            match sky {
+                Some(wcs) => all = all.union(&Self::of_frames(&wcs, windows, order)?),
+                None => without += windows.count(),
+            }
+        }
+        Ok((all, without))
     }
 
     fn of_cells(order: u8, cells: impl Iterator<Item = u64>) -> Self {
@@ -270,8 +303,12 @@ mod tests {
         assert_eq!(half.union(&rest), coverage);
         assert!(half.intersection(&rest).is_empty());
         assert_eq!(half.intersection(&coverage), half);
-        let frames = [(0, 0, 200), (0, 200, 200), (100, 0, 200), (100, 200, 200)];
-        assert_eq!(Coverage::of_frames(&map(), &frames, 11).expect("coarse enough"), coverage);
+        let frames = [(0, 0), (0, 200), (100, 0), (100, 200)].map(|(row, col)| Window { row, col, n_rows: 200, n_cols: 200 });
+        assert_eq!(Coverage::of_frames(&map(), frames, 11).expect("coarse enough"), coverage);
+        let strips = [(0, 0), (0, 100)].map(|(row, col)| Window { row, col, n_rows: 300, n_cols: 300 });
+        assert_eq!(Coverage::of_frames(&map(), strips, 11).expect("coarse enough"), coverage);
+        let frame = Window { row: 0, col: 0, n_rows: 150, n_cols: 400 };
+        assert_eq!(Coverage::of_frames(&map(), [frame], 11).expect("coarse enough"), half, "rows are no columns");
     }
 
     /// Cells found by trying all of the sky with astropy 8.0.2 and cdshealpix (Python), sets made by mocpy 0.21.0.

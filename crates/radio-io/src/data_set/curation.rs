@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 
-use super::{keyed_order::keyed, manifest::Manifest};
+use super::{keyed_order::drawn, manifest::Manifest};
 
 /// What is to be drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,10 +87,7 @@ pub fn curate(manifest: &Manifest, curation: &Curation) -> Result<Curated, Error
     let (mut indices, mut weights) = (Vec::new(), vec![0.0; manifest.len()]);
     let mut bins = Vec::with_capacity(shares.len());
     for (bin, members) in members.iter().enumerate() {
-        let mut order: Vec<(u64, usize)> =
-            members.iter().map(|&index| (keyed(*seed, &manifest.rows[index].id), index)).collect();
-        order.sort_unstable();
-        indices.extend(order.iter().take(wanted[bin]).map(|(_, index)| *index));
+        indices.extend(drawn(*seed, members, |index| &manifest.rows[index].id, wanted[bin]));
         members.iter().for_each(|&index| weights[index] = shares[bin] / total / members.len() as f64);
         let below = if bin == 0 { lowest } else { edges[bin - 1] };
         bins.push(CuratedBin {
@@ -111,7 +108,7 @@ pub fn curate(manifest: &Manifest, curation: &Curation) -> Result<Curated, Error
 }
 
 /// Whole numbers in these proportions that sum to `count`: rounded down, and the rest to the largest remainders.
-fn whole_shares(shares: &[f64], count: usize) -> Vec<usize> {
+pub(super) fn whole_shares(shares: &[f64], count: usize) -> Vec<usize> {
     let total: f64 = shares.iter().sum();
     let exact: Vec<f64> = shares.iter().map(|share| share / total * count as f64).collect();
     let mut whole: Vec<usize> = exact.iter().map(|value| value.floor() as usize).collect();

@@ -38,6 +38,13 @@ pub(crate) fn keyed(seed: u64, name: &str) -> u64 {
     mixed(address_of(name.as_bytes()) ^ mixed(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)))
 }
 
+/// At most `count` of these places, chosen by a seed and the name of each.
+pub(crate) fn drawn<'a>(seed: u64, places: &[usize], name: impl Fn(usize) -> &'a str, count: usize) -> Vec<usize> {
+    let mut order: Vec<(u64, usize)> = places.iter().map(|&place| (keyed(seed, name(place)), place)).collect();
+    order.sort_unstable();
+    order.into_iter().take(count).map(|(_, place)| place).collect()
+}
+
 fn mixed(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

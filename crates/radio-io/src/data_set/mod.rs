@@ -7,7 +7,7 @@
 //!
 //! What is then done with one: [`table1`] describes it as the paper's Table 1 does; [`split_by_sky`] and [`sky_folds`] divide it so
 //! that no part sees the sky of another; [`find_leaks`] checks any two sets against each other; [`curate`] draws a subset in
-//! which ordinary and complex cutouts are balanced.
+//! which ordinary and complex cutouts are balanced, [`draw_classes`] one with equally many of each class.
 //!
 //! ```
 //! use radio_io::{Card, Manifest, MosaicPool, Survey, Wcs, data_set::{SkySplit, Watch, split_by_sky}, write_image};
@@ -31,6 +31,7 @@
 //! ```
 
 mod blind;
+mod class_draw;
 mod curation;
 mod keyed_order;
 mod leak_guard;
@@ -46,6 +47,7 @@ mod strip_scan;
 mod table1;
 
 pub use blind::ComplexityMeasure;
+pub use class_draw::{DrawnClass, DrawnClasses, draw_classes};
 pub use curation::{Curated, CuratedBin, Curation, curate};
 pub use leak_guard::{
     GuardEntry, LeakGuard, LeakPair, LeakReason, LeakReport, Looks, find_leaks, guard_entries, hash_cutouts,
