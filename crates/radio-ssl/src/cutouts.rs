@@ -73,6 +73,7 @@ pub fn read_sources(path: &Path, columns: Option<&Path>) -> Result<Vec<Catalogue
     };
     let columns = columns.map(read_columns).transpose()?;
     let catalogue = Catalogue::read(path, columns.as_ref())?;
+    ensure!(!catalogue.sources.is_empty(), "{}: the catalogue holds no source, expected at least one", path.display());
     ensure!(
         catalogue.columns.size.is_some(),
         "{}: no column holds the size of the sources; name one with --columns (size = {{ column = \"LAS\", unit = \"arcsec\" }})",
@@ -125,6 +126,7 @@ mod tests {
             ("id,ra,size_arcsec\na,1,2\n", ["dec", "size_arcsec"]),
             ("id,ra,dec,size_arcsec\na,1,2,3\nb,1,99,3\n", ["row 2", "99"]),
             ("id,ra,dec\na,1,2\n", ["--columns", "size"]),
+            ("id,ra,dec,size_arcsec\n", ["holds no source", "at least one"]),
         ] {
             let refused = format!("{:#}", read(text, None).unwrap_err());
             assert!(parts.iter().chain(&["sources.csv"]).all(|part| refused.contains(part)), "{refused}");
