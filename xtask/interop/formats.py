@@ -1,4 +1,5 @@
-"""The Python side of `cargo xtask interop`: formats that astropy, regions, pyarrow and pycocotools read and write.
+"""The Python side of `cargo xtask interop`: formats that astropy, regions, pyarrow and pycocotools read and
+write, and the footprints that mocpy reads.
 
     python3 formats.py check FOLDER     reads the files named in FOLDER/expected.json and compares every value
     python3 formats.py make FOLDER      writes files of its own and FOLDER/expected.json, for the other side to compare
@@ -24,6 +25,7 @@ from astropy.io.ascii import convert_numpy
 from astropy.io.votable import parse as parse_votable
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
+from mocpy import MOC
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from regions import Regions
@@ -162,7 +164,15 @@ def check_coco(folder, want):
         same(f"{want['file']}: run lengths", encoded["counts"].decode(), wanted["counts"])
 
 
-CHECKS = {"images": check_image, "tables": check_table, "regions": check_regions, "coco": check_coco}
+def check_moc(folder, want):
+    form = {"txt": "ascii"}.get(want["kind"], want["kind"])
+    moc = MOC.load(os.path.join(folder, want["file"]), format=form)
+    same(f"{want['file']}: order", int(moc.max_order), want["order"])
+    same(f"{want['file']}: cells", sorted(moc.flatten().tolist()), want["cells"])
+    same(f"{want['file']}: share of the sky", float(moc.sky_fraction), want["sky_fraction"])
+
+
+CHECKS = {"images": check_image, "tables": check_table, "regions": check_regions, "coco": check_coco, "mocs": check_moc}
 
 
 def check(folder):
@@ -314,7 +324,7 @@ def make(folder):
 
 
 def versions():
-    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("astropy", "regions", "pycocotools", "pyarrow", "numpy")))
+    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("astropy", "regions", "pycocotools", "pyarrow", "mocpy", "numpy")))
 
 
 if __name__ == "__main__":

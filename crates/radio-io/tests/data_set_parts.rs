@@ -8,7 +8,8 @@ use made_manifest::{Test, manifest, mosaic, window};
 use radio_io::{
     Error, Manifest,
     data_set::{
-        Curation, LeakGuard, Part, SkySplit, Window, curate, draw_classes, find_leaks, guard_entries, sky_folds, split_by_sky, table1,
+        Curation, LeakGuard, Part, SkySplit, Window, curate, draw_classes, find_leaks, guard_entries, sky_folds,
+        split_by_sky, table1,
     },
     separation_arcsec,
 };

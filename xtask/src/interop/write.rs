@@ -3,6 +3,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ndarray::{Array2, s};
+use radio_io::celestial::coverage::Coverage;
 use radio_io::celestial::frame::SkyFrame;
 use radio_io::data_list::coco::{CocoAnnotation, CocoCategory, CocoImage, Counts, Segmentation};
 use radio_io::data_list::{CocoSet, RunLengths};
@@ -30,7 +31,26 @@ pub fn write(folder: &Path, seed: u64) -> Result<Value> {
         "tables": tables(folder, &mut rng)?,
         "regions": regions(folder, &mut rng)?,
         "coco": [coco(folder, &mut rng)?],
+        "mocs": mocs(folder, &mut rng)?,
     }))
+}
+
+/// Footprints of maps with random blanks, near the equator, across the seam of the sky and at a pole, in each form.
+fn mocs(folder: &Path, rng: &mut ChaCha8Rng) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for (name, sky, order) in [("sky", (201.4, -3.0), 9), ("seam", (0.01, -43.0), 11), ("pole", (80.0, 89.8), 10)] {
+        let wcs = Wcs::north_up("SIN", sky, (59.5, 79.5), 20.0)?;
+        let blank = Array2::from_shape_fn((12, 16), |_| rng.random_range(0..3) == 0);
+        let coverage = Coverage::of_pixels(&wcs, (120, 160), order, |row, col| !blank[[row / 10, col / 10]])?;
+        let (order, cells) = coverage.cells();
+        for kind in ["fits", "json", "txt"] {
+            let file = format!("{name}.moc.{kind}");
+            coverage.write(&folder.join(&file))?;
+            let fraction = describe::real(coverage.sky_fraction());
+            all.push(json!({ "file": file, "kind": kind, "order": order, "cells": cells, "sky_fraction": fraction }));
+        }
+    }
+    Ok(all)
 }
 
 /// One image of each pixel type and one of each kind of sky; a cutout, and masks.

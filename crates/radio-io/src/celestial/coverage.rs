@@ -113,6 +113,11 @@ impl Coverage {
         Self { moc: RangeMOC::from_fixed_depth_cells(order, cells.into_iter(), None) }
     }
 
+    /// The order of its cells and their numbers in the nested scheme, increasing.
+    pub fn cells(&self) -> (u8, Vec<u64>) {
+        (self.moc.depth_max(), self.moc.flatten_to_fixed_depth_cells().collect())
+    }
+
     /// Share of the sphere.
     pub fn sky_fraction(&self) -> f64 {
         self.moc.coverage_percentage()
@@ -301,9 +306,13 @@ mod tests {
         let half = Coverage::of_pixels(&map(), (300, 400), 11, |row, _| row < 150).expect("coarse enough");
         let rest = Coverage::of_pixels(&map(), (300, 400), 11, |row, _| row >= 150).expect("coarse enough");
         assert_eq!(half.union(&rest), coverage);
+        let (order, cells) = coverage.cells();
+        assert!(order == 11 && cells.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(cells.len() as f64 / (12.0 * 4.0_f64.powi(11)), coverage.sky_fraction());
         assert!(half.intersection(&rest).is_empty());
         assert_eq!(half.intersection(&coverage), half);
-        let frames = [(0, 0), (0, 200), (100, 0), (100, 200)].map(|(row, col)| Window { row, col, n_rows: 200, n_cols: 200 });
+        let frames =
+            [(0, 0), (0, 200), (100, 0), (100, 200)].map(|(row, col)| Window { row, col, n_rows: 200, n_cols: 200 });
         assert_eq!(Coverage::of_frames(&map(), frames, 11).expect("coarse enough"), coverage);
         let strips = [(0, 0), (0, 100)].map(|(row, col)| Window { row, col, n_rows: 300, n_cols: 300 });
         assert_eq!(Coverage::of_frames(&map(), strips, 11).expect("coarse enough"), coverage);
