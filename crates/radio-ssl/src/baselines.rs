@@ -103,7 +103,7 @@ impl Baseline {
         let features = match self {
             Self::RandomWeights => {
                 let encoder = untrained(frames, config)?;
-                feature_table(frames, &encoder, |done| stage.at(done as u64, total, "frames"))?.features
+                feature_table(frames.clone(), &encoder, |done| stage.at(done as u64, total, "frames"))?.features
             }
             _ => self.of_frames(frames, config, |done| stage.at(done as u64, total, "frames"))?,
         };

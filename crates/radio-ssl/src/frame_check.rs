@@ -1,18 +1,23 @@
 //! The check of the frames before training: what is blank, constant or refused, and whether the mosaics of a survey are alike.
-use radio_io::{FrameSet, SurveyMosaic};
+use std::collections::BTreeSet;
+
+use radio_io::data_set::MosaicRecord;
+use radio_io::{Beam, FrameSet, Manifest, SurveyMosaic};
 
 use crate::report::{CheckVerdict, FrameCheck};
 
 /// What cutting and the recipe said of the frames.
-pub(crate) struct FrameCounts<'a> {
+pub(crate) struct FrameCounts {
     /// Largest share of blank pixels a frame may have.
     pub max_blank: f64,
     /// Side and step of the grid, pixels.
     pub size: usize,
     /// Distance between two frames, pixels.
     pub step: usize,
-    /// Names of the frames the recipe refuses, with the reason.
-    pub refused: &'a [(String, String)],
+    /// The frames the recipe refuses ([`refused_words`]).
+    pub refused: String,
+    /// Whether there are any.
+    pub any_refused: bool,
     /// Frames in use that hold blank pixels, and the largest share.
     pub with_blank: (usize, f64),
     /// Frames in use.
@@ -45,32 +50,71 @@ pub(crate) fn check_frames(set: &FrameSet, counts: &FrameCounts) -> Vec<FrameChe
         ),
         check("constant", format!("{} whose pixels are all equal", left.constant), removed(left.constant)),
     ];
-    let refused = match counts.refused {
-        [] => "0".to_owned(),
-        [(id, reason)] => format!("1: {id}: {reason}"),
-        [(id, reason), ..] => format!("{}, the first {id}: {reason}", counts.refused.len()),
-    };
-    checks.push(check("refused by the recipe", refused, removed(counts.refused.len())));
+    checks.push(check("refused by the recipe", counts.refused.clone(), removed(usize::from(counts.any_refused))));
     let (count, most) = counts.with_blank;
     let blank = match count {
         0 => format!("{}, none with a blank pixel", counts.kept),
         _ => format!("{}, {count} of them with blank pixels, at most {:.1} %", counts.kept, 100.0 * most),
     };
     checks.push(check("frames used", blank, CheckVerdict::Good));
+    checks.extend(check_mosaics(&set.mosaics().iter().map(MosaicFacts::from).collect::<Vec<_>>()));
+    checks
+}
+
+/// Frames that the recipe refuses, in words: how many, and the first by name.
+pub(crate) fn refused_words(refused: &[(String, String)]) -> String {
+    match refused {
+        [] => "0".to_owned(),
+        [(id, reason)] => format!("1: {id}: {reason}"),
+        [(id, reason), ..] => format!("{}, the first {id}: {reason}", refused.len()),
+    }
+}
+
+/// What the mosaics of a set should have in common.
+pub(crate) struct MosaicFacts<'a> {
+    id: &'a str,
+    pixel_arcsec: Option<f64>,
+    beam: Option<Beam>,
+    unit: Option<&'a str>,
+}
+
+impl<'a> From<&'a SurveyMosaic> for MosaicFacts<'a> {
+    fn from(mosaic: &'a SurveyMosaic) -> Self {
+        let pixel_arcsec = mosaic.wcs.as_ref().map(radio_io::Wcs::pixel_arcsec);
+        Self { id: &mosaic.id, pixel_arcsec, beam: mosaic.beam, unit: mosaic.unit.as_deref() }
+    }
+}
+
+impl<'a> From<&'a MosaicRecord> for MosaicFacts<'a> {
+    fn from(mosaic: &'a MosaicRecord) -> Self {
+        let MosaicRecord { id, pixel_arcsec, beam, unit, .. } = mosaic;
+        Self { id, pixel_arcsec: *pixel_arcsec, beam: *beam, unit: unit.as_deref() }
+    }
+}
+
+impl<'a> MosaicFacts<'a> {
+    /// Of those mosaics of a manifest that have a cutout.
+    pub(crate) fn of_rows(manifest: &'a Manifest) -> Vec<Self> {
+        let used: BTreeSet<u32> = manifest.rows.iter().map(|row| row.mosaic).collect();
+        used.into_iter().filter_map(|number| manifest.mosaics.get(number as usize)).map(Self::from).collect()
+    }
+}
+
+/// Whether the mosaics are alike.
+pub(crate) fn check_mosaics(mosaics: &[MosaicFacts<'_>]) -> [FrameCheck; 3] {
     let number = |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{value:.3}″"));
-    let beam = |m: &SurveyMosaic| {
+    let beam = |m: &MosaicFacts<'_>| {
         m.beam.map_or("unknown".to_owned(), |b| format!("{:.3}″ × {:.3}″", b.major_arcsec, b.minor_arcsec))
     };
-    let pixel = |m: &SurveyMosaic| m.wcs.as_ref().map(radio_io::Wcs::pixel_arcsec);
-    let axes = |m: &SurveyMosaic| m.beam.map(|b| [b.major_arcsec, b.minor_arcsec]);
-    let unit = |m: &SurveyMosaic| m.unit.clone().unwrap_or_else(|| "unknown".to_owned());
-    checks.push(compared(set, "pixel scale", |m| number(pixel(m)), |a, b| like(pixel(a), pixel(b))));
-    checks.push(compared(set, "beam", beam, |a, b| match (axes(a), axes(b)) {
-        (Some(a), Some(b)) => (0..2).all(|k| like(Some(a[k]), Some(b[k]))),
-        (a, b) => a.is_none() && b.is_none(),
-    }));
-    checks.push(compared(set, "unit", unit, |a, b| a.unit == b.unit));
-    checks
+    let axes = |m: &MosaicFacts<'_>| m.beam.map(|b| [b.major_arcsec, b.minor_arcsec]);
+    [
+        compared(mosaics, "pixel scale", |m| number(m.pixel_arcsec), |a, b| like(a.pixel_arcsec, b.pixel_arcsec)),
+        compared(mosaics, "beam", beam, |a, b| match (axes(a), axes(b)) {
+            (Some(a), Some(b)) => (0..2).all(|k| like(Some(a[k]), Some(b[k]))),
+            (a, b) => a.is_none() && b.is_none(),
+        }),
+        compared(mosaics, "unit", |m| m.unit.unwrap_or("unknown").to_owned(), |a, b| a.unit == b.unit),
+    ]
 }
 
 /// Equal to a hundredth, or both unknown.
@@ -83,18 +127,18 @@ fn like(a: Option<f64>, b: Option<f64>) -> bool {
 
 /// One property of all mosaics, against the first mosaic.
 fn compared(
-    set: &FrameSet,
+    mosaics: &[MosaicFacts<'_>],
     what: &str,
-    words: impl Fn(&SurveyMosaic) -> String,
-    alike: impl Fn(&SurveyMosaic, &SurveyMosaic) -> bool,
+    words: impl Fn(&MosaicFacts<'_>) -> String,
+    alike: impl Fn(&MosaicFacts<'_>, &MosaicFacts<'_>) -> bool,
 ) -> FrameCheck {
-    let Some(first) = set.mosaics().first() else {
+    let Some(first) = mosaics.first() else {
         return FrameCheck { what: what.to_owned(), found: "no mosaic".to_owned(), verdict: CheckVerdict::Good };
     };
-    let others: Vec<&SurveyMosaic> = set.mosaics().iter().filter(|mosaic| !alike(first, mosaic)).collect();
+    let others: Vec<&MosaicFacts<'_>> = mosaics.iter().filter(|mosaic| !alike(first, mosaic)).collect();
     let (found, verdict) = match others.as_slice() {
-        [] if set.mosaics().len() == 1 => (words(first), CheckVerdict::Good),
-        [] => (format!("{} in all {} mosaics", words(first), set.mosaics().len()), CheckVerdict::Good),
+        [] if mosaics.len() == 1 => (words(first), CheckVerdict::Good),
+        [] => (format!("{} in all {} mosaics", words(first), mosaics.len()), CheckVerdict::Good),
         [other, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(" and {} more differ", rest.len()) };
             let found = format!("{} in {}, {} in {}{more}", words(first), first.id, words(other), other.id);
@@ -131,9 +175,9 @@ mod tests {
     fn checks(mosaics: Vec<SurveyMosaic>) -> Vec<FrameCheck> {
         let grid = FrameGrid { size: 32, step: 32, edge: radio_io::EdgePolicy::Drop };
         let set = FrameSet::scan(mosaics, &grid, 0.3).unwrap();
-        let refused = [("a_r00000_c00032_s32".to_owned(), "flat".to_owned())];
-        let counts =
-            FrameCounts { max_blank: 0.3, size: 32, step: 32, refused: &refused, with_blank: (2, 0.125), kept: 9 };
+        let refused = refused_words(&[("a_r00000_c00032_s32".to_owned(), "flat".to_owned())]);
+        let (any_refused, with_blank) = (true, (2, 0.125));
+        let counts = FrameCounts { max_blank: 0.3, size: 32, step: 32, refused, any_refused, with_blank, kept: 9 };
         check_frames(&set, &counts)
     }
 

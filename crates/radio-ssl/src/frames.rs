@@ -1,4 +1,5 @@
-//! The frames of a run: what the survey holds, what the recipe accepts, and what was left out and why ([`crate::frame_check`]).
+//! The frames of a run: what a survey or a manifest holds, what the recipe accepts, and what was left out and why
+//! ([`crate::frame_check`]). Training and embedding see [`NamedFrames`]; Table 4 needs the grid of a survey, [`SurveyFrames`].
 use std::error::Error;
 use std::sync::Arc;
 
@@ -9,8 +10,57 @@ use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
 use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey, separation_arcsec};
 use rayon::prelude::*;
 
-use crate::frame_check::{FrameCounts, check_frames};
+use crate::frame_check::{FrameCounts, check_frames, refused_words};
 use crate::report::{CheckVerdict, FrameCheck};
+
+/// Frames that a recipe accepts, wherever they come from: what training and embedding need.
+pub trait NamedFrames: FrameSource {
+    /// Name, place, noise and blank share of frame `i`.
+    ///
+    /// # Errors
+    /// If its pixels are needed for that and cannot be read.
+    fn record(&self, i: usize) -> Result<FrameRecord>;
+
+    /// What was looked at before the frames were used, what was found, and what came of it.
+    fn checks(&self) -> &[FrameCheck];
+}
+
+/// What a feature table says of a frame beside its features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameRecord {
+    /// Its name.
+    pub id: String,
+    /// Right ascension and declination of its centre, degrees, J2000.
+    pub sky: Option<(f64, f64)>,
+    /// Noise, Jy/beam.
+    pub rms_jy_beam: f32,
+    /// Share of blank pixels, 0 to 1.
+    pub blank_fraction: f32,
+}
+
+/// Frames by their places in a source: those that a recipe accepts, and the others with the reason.
+pub(crate) struct Accepted {
+    pub(crate) kept: Vec<usize>,
+    pub(crate) refused: Vec<(usize, String)>,
+}
+
+impl Accepted {
+    /// Tries the recipe on every frame.
+    pub(crate) fn of(source: Arc<dyn FrameSource>, recipe: &Recipe) -> Self {
+        let count = source.len();
+        let loader = ViewLoader::new(source, recipe.clone(), Augmenter { steps: Vec::new() }, 0);
+        let refused: Vec<(usize, String)> =
+            loader.refused_frames().into_iter().map(|(place, reason)| (place, reason_of(&reason))).collect();
+        let places: std::collections::HashSet<usize> = refused.iter().map(|(place, _)| *place).collect();
+        Self { kept: (0..count).filter(|place| !places.contains(place)).collect(), refused }
+    }
+}
+
+/// The lines of these verdicts, in words.
+pub(crate) fn with_verdict(checks: &[FrameCheck], verdict: CheckVerdict) -> Vec<String> {
+    let of_verdict = checks.iter().filter(|check| check.verdict == verdict);
+    of_verdict.map(|check| format!("{}: {}", check.what, check.found)).collect()
+}
 
 /// Frames that can be trained on, with their labels where there are any.
 pub struct SurveyFrames {
@@ -32,18 +82,16 @@ impl SurveyFrames {
             Some(path) => Some(FrameLabels::read(path)?.join(&set)?),
             None => None,
         };
-        let mut frames = Self { kept: (0..set.len()).collect(), set, labels, checks: Vec::new() };
-        let refused = ViewLoader::new(Arc::new(frames.places()), recipe.clone(), Augmenter { steps: Vec::new() }, 0)
-            .refused_frames();
-        let places: std::collections::HashSet<usize> = refused.iter().map(|(place, _)| *place).collect();
-        frames.kept.retain(|place| !places.contains(place));
-        let named = refused.iter().map(|(place, reason)| Ok((frames.set.id(*place)?.to_string(), reason_of(reason))));
+        let Accepted { kept, refused } = Accepted::of(Arc::new(Places(set.clone())), recipe);
+        let mut frames = Self { kept, set, labels, checks: Vec::new() };
+        let named = refused.into_iter().map(|(place, reason)| Ok((frames.set.id(place)?.to_string(), reason)));
         let refused: Vec<(String, String)> = named.collect::<Result<_>>()?;
         let counts = FrameCounts {
             max_blank: survey.frames.max_blank_fraction,
             size: survey.frames.size,
             step: survey.frames.step,
-            refused: &refused,
+            refused: refused_words(&refused),
+            any_refused: !refused.is_empty(),
             with_blank: frames.with_blank()?,
             kept: frames.kept.len(),
         };
@@ -69,29 +117,14 @@ impl SurveyFrames {
         Ok((shares.iter().filter(|share| **share > 0.0).count(), most))
     }
 
-    /// All frames of the set, before the recipe was asked.
-    fn places(&self) -> Places {
-        Places(self.set.clone())
-    }
-
-    /// What was looked at, what was found, and what came of it.
-    pub fn checks(&self) -> &[FrameCheck] {
-        &self.checks
-    }
-
     /// Frames left out, in words.
     pub fn left_out(&self) -> Vec<String> {
-        self.with_verdict(CheckVerdict::LeftOut)
+        with_verdict(&self.checks, CheckVerdict::LeftOut)
     }
 
     /// What a reader should know of the mosaics, in words.
     pub fn remarks(&self) -> Vec<String> {
-        self.with_verdict(CheckVerdict::Look)
-    }
-
-    fn with_verdict(&self, verdict: CheckVerdict) -> Vec<String> {
-        let of_verdict = self.checks.iter().filter(|check| check.verdict == verdict);
-        of_verdict.map(|check| format!("{}: {}", check.what, check.found)).collect()
+        with_verdict(&self.checks, CheckVerdict::Look)
     }
 
     /// Two mosaics with frames that show the same sky, if there are any.
@@ -192,6 +225,17 @@ impl FrameSource for SurveyFrames {
     }
 }
 
+impl NamedFrames for SurveyFrames {
+    fn record(&self, i: usize) -> Result<FrameRecord> {
+        let Cutout { id, sky, rms_jy_beam, blank_fraction, .. } = self.cutout(i)?;
+        Ok(FrameRecord { id: id.to_string(), sky, rms_jy_beam, blank_fraction })
+    }
+
+    fn checks(&self) -> &[FrameCheck] {
+        &self.checks
+    }
+}
+
 /// An error with all its causes.
 fn reason_of(error: &dyn Error) -> String {
     let mut words = error.to_string();
@@ -203,7 +247,7 @@ fn reason_of(error: &dyn Error) -> String {
     words
 }
 
-/// A whole frame set as a source.
+/// A whole frame set as a source, before the recipe is asked.
 struct Places(FrameSet);
 
 impl FrameSource for Places {

@@ -42,7 +42,12 @@ pub mod compute;
 pub mod convert;
 
 pub mod cutouts;
+
+pub mod dataset;
+
 pub mod doctor;
+
+pub mod manifest_frames;
 
 pub mod model_card;
 

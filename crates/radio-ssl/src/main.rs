@@ -11,9 +11,11 @@ use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
+use radio_ssl::dataset::{self, DatasetVerb, PartName};
 use radio_ssl::doctor;
-use radio_ssl::frames::SurveyFrames;
+use radio_ssl::frame_check::check_text;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
+use radio_ssl::manifest_frames::{is_manifest, open_frames};
 use radio_ssl::stages::{self, RunFolder};
 use ssl_simclr::{Encoder, SimClrConfig};
 
@@ -29,6 +31,8 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl simulate --tier tiny --out sky              a small simulated survey\n  \
     radio-ssl info sky/survey.toml                        what is in it\n  \
     radio-ssl doctor map.fits                             what is wrong with a file, and what to do about it\n  \
+    radio-ssl cutouts sky/survey.toml --out frames.parquet        a data set of cutouts\n  \
+    radio-ssl dataset split frames.parquet --out parted.parquet   training, validation and test on different sky\n  \
     radio-ssl pretrain sky/survey.toml --out run          train an encoder on its frames\n  \
     radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
     radio-ssl anomalies features.parquet --out scores.csv rank the frames\n  \
@@ -110,10 +114,18 @@ enum Verb {
         #[command(flatten)]
         compute: ComputeOptions,
     },
-    /// Train an encoder on the frames of a survey, without labels. Continues where it was stopped.
+    /// Divide, compare, draw from and map data sets of cutouts (manifests).
+    Dataset {
+        #[command(subcommand)]
+        verb: DatasetVerb,
+    },
+    /// Train an encoder on the frames of a survey or a manifest, without labels. Continues where it was stopped.
     Pretrain {
-        /// The survey file.
+        /// The survey file, or a manifest (`.parquet`), whose cutouts may differ in size.
         survey: PathBuf,
+        /// Only this part of a manifest [default: all of it].
+        #[arg(long, value_enum)]
+        part: Option<PartName>,
         /// Every number of the training as TOML, in place of --epochs, --batch-size, --side and --seed.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -137,10 +149,13 @@ enum Verb {
         #[command(flatten)]
         compute: ComputeOptions,
     },
-    /// Write the features of every frame of a survey.
+    /// Write the features of every frame of a survey or a manifest.
     Embed {
-        /// The survey file.
+        /// The survey file, or a manifest (`.parquet`).
         survey: PathBuf,
+        /// Only this part of a manifest [default: all of it].
+        #[arg(long, value_enum)]
+        part: Option<PartName>,
         /// The encoder.
         #[arg(long, value_name = "FILE")]
         checkpoint: PathBuf,
@@ -259,7 +274,7 @@ fn run(verb: Verb) -> Result<()> {
             println!("{}", out.join("survey.toml").display());
             Ok(())
         }
-        Verb::Info { survey } if survey.extension().is_some_and(|extension| extension == "parquet") => {
+        Verb::Info { survey } if is_manifest(&survey) => {
             print!("{}", table1(&Manifest::read(&survey)?));
             Ok(())
         }
@@ -310,7 +325,8 @@ fn run(verb: Verb) -> Result<()> {
             println!("{} cutouts: {}", manifest.len(), out.display());
             Ok(())
         }
-        Verb::Pretrain { survey, config, epochs, batch_size, side, seed, out, checkpoints, compute } => {
+        Verb::Dataset { verb } => dataset::run(&verb, &mut |text| print!("{text}")),
+        Verb::Pretrain { survey, part, config, epochs, batch_size, side, seed, out, checkpoints, compute } => {
             use_compute(&compute)?;
             let config = match config {
                 Some(path) => {
@@ -320,24 +336,24 @@ fn run(verb: Verb) -> Result<()> {
                 None => SimClrConfig::laptop(seed, side, batch_size, epochs),
             };
             config.check()?;
-            let survey = stages::open_survey(&survey)?;
+            let (frames, run) = open_frames(&survey, part.map(Into::into), &config.recipe)?;
+            eprint!("{}", check_text(frames.checks()));
             std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-            let frames = SurveyFrames::open(&survey, &config.recipe)?;
             let folder = RunFolder::new(&out);
-            let run = toml::to_string_pretty(&survey)?;
-            stages::train(&config, &frames, &folder, &run, checkpoints.every())?;
+            stages::train(&config, frames, &folder, &run, checkpoints.every())?;
             println!("{}", folder.checkpoint().display());
             Ok(())
         }
-        Verb::Embed { survey, checkpoint, out, compute } => {
+        Verb::Embed { survey, part, checkpoint, out, compute } => {
             use_compute(&compute)?;
             let extension = out.extension().and_then(|e| e.to_str()).unwrap_or_default();
             if !["parquet", "csv"].contains(&extension) {
                 bail!("--out {}: expected a name that ends in .parquet or .csv", out.display());
             }
             let encoder = Encoder::read(&checkpoint)?;
-            let frames = SurveyFrames::open(&stages::open_survey(&survey)?, encoder.recipe())?;
-            let mut table = stages::feature_table(&frames, &encoder, |_| ())?;
+            let (frames, _) = open_frames(&survey, part.map(Into::into), encoder.recipe())?;
+            eprint!("{}", check_text(frames.checks()));
+            let mut table = stages::feature_table(frames, &encoder, |_| ())?;
             table.metadata.insert(stages::ENCODER_KEY.into(), stages::encoder_fingerprint(&checkpoint)?);
             if extension == "csv" {
                 table.write_csv(&out)?

@@ -12,7 +12,7 @@ use rank_gbdt::{Importance, Ranking};
 use ssl_simclr::SimClrConfig;
 
 use crate::anomaly_scores::ScoredSet;
-use crate::frames::SurveyFrames;
+use crate::frames::{NamedFrames, SurveyFrames};
 use crate::intervals::selection_intervals;
 use crate::ranking_quality::UnseenF1;
 use crate::report::{

@@ -14,7 +14,7 @@ use rank_gbdt::{RankConfig, Ranking, rank_features};
 use sha2::{Digest, Sha256};
 use ssl_simclr::{Encoder, Pretraining, SimClrConfig, pretrain};
 
-use crate::frames::SurveyFrames;
+use crate::frames::{NamedFrames, SurveyFrames};
 use crate::interrupt::{self, Interrupted};
 use crate::model_card::ModelCard;
 use crate::progress::Stage;
@@ -138,12 +138,11 @@ pub fn open_survey(path: &Path) -> Result<Survey> {
 /// If training fails, the state cannot be written, or the user interrupts.
 pub fn train(
     config: &SimClrConfig,
-    frames: &Arc<SurveyFrames>,
+    frames: Arc<dyn NamedFrames>,
     folder: &RunFolder,
     run_toml: &str,
     checkpoint_every: Duration,
 ) -> Result<()> {
-    use radio_augment::FrameSource;
     let done = folder.checkpoint();
     let state = folder.training();
     if done.exists() {
@@ -167,8 +166,7 @@ pub fn train(
     };
     let mut saved = Instant::now();
     let mut trouble = None;
-    let source: Arc<dyn FrameSource> = frames.clone();
-    let complete = pretrain(&mut run, source, |run, now| {
+    let complete = pretrain(&mut run, frames, |run, now| {
         let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
         stage.at(now.step, now.total_steps, &note);
         if interrupt::requested() || saved.elapsed() > checkpoint_every {
@@ -250,7 +248,7 @@ pub fn embed(frames: &Arc<SurveyFrames>, checkpoint: &Path, folder: &RunFolder) 
     }
     let mut stage = Stage::start("embedding");
     let encoder = Encoder::read(checkpoint)?;
-    let mut table = feature_table(frames, &encoder, |done| {
+    let mut table = feature_table(frames.clone(), &encoder, |done| {
         stage.at(done as u64, radio_augment::FrameSource::len(frames.as_ref()) as u64, "frames");
     })?;
     table.metadata.insert(ENCODER_KEY.into(), encoder_fingerprint(checkpoint)?);
@@ -264,12 +262,11 @@ pub fn embed(frames: &Arc<SurveyFrames>, checkpoint: &Path, folder: &RunFolder) 
 /// # Errors
 /// If a frame cannot be read, or the user interrupts.
 pub fn feature_table(
-    frames: &Arc<SurveyFrames>,
+    frames: Arc<dyn NamedFrames>,
     encoder: &Encoder,
     mut progress: impl FnMut(usize),
 ) -> Result<FeatureTable> {
-    use radio_augment::FrameSource;
-    let features = encoder.embed(frames.clone() as Arc<dyn FrameSource>, EMBED_BATCH, |done| {
+    let features = encoder.embed(frames.clone(), EMBED_BATCH, |done| {
         progress(done);
         interrupt::flow()
     })?;
@@ -286,13 +283,13 @@ pub fn feature_table(
         metadata: Default::default(),
     };
     for i in 0..frames.len() {
-        let cutout = frames.cutout(i)?;
-        let (ra, dec) = cutout.sky.unwrap_or((f64::NAN, f64::NAN));
-        table.ids.push(cutout.id.to_string());
+        let record = frames.record(i)?;
+        let (ra, dec) = record.sky.unwrap_or((f64::NAN, f64::NAN));
+        table.ids.push(record.id);
         table.ra_deg.push(ra);
         table.dec_deg.push(dec);
-        table.rms_jy_beam.push(cutout.rms_jy_beam);
-        table.blank_fraction.push(cutout.blank_fraction);
+        table.rms_jy_beam.push(record.rms_jy_beam);
+        table.blank_fraction.push(record.blank_fraction);
     }
     Ok(table)
 }

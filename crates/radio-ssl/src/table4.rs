@@ -13,7 +13,7 @@ use ssl_simclr::SimClrConfig;
 use crate::anomaly_scores::{ScoredSet, published_forest, score_labelled, score_unlabelled, select};
 use crate::comparison::{Contender, compare};
 use crate::frame_check::check_text;
-use crate::frames::SurveyFrames;
+use crate::frames::{NamedFrames, SurveyFrames};
 use crate::held_out::Judge;
 use crate::interrupt;
 use crate::progress::{Stage, duration, peak_memory};
@@ -110,7 +110,7 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
     let checkpoint = match &options.checkpoint {
         Some(path) => path.clone(),
         None => {
-            stages::train(&config.simclr, &frames, &folder, &config.to_toml()?, options.checkpoint_every)?;
+            stages::train(&config.simclr, frames.clone(), &folder, &config.to_toml()?, options.checkpoint_every)?;
             folder.checkpoint()
         }
     };

@@ -7,7 +7,7 @@ mod tiny_sky;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use radio_ssl::frames::SurveyFrames;
+use radio_ssl::frames::{NamedFrames, SurveyFrames};
 use radio_ssl::report::CheckVerdict;
 use radio_ssl::stages;
 use radio_ssl::table4::reproduce_table4;
