@@ -95,7 +95,7 @@ pub(crate) fn open_chosen(entry: &MosaicEntry) -> Result<Mosaic, Error> {
             _ => return source.into(),
         };
         let mosaic = entry.id.clone().unwrap_or_default();
-        Error::MosaicImage { path: entry.path.clone(), mosaic, key, found, source }
+        Error::MosaicImage { path: entry.path.clone(), mosaic, key, found, source: Box::new(source) }
     })
 }
 

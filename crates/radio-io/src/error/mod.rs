@@ -435,8 +435,8 @@ pub enum Error {
         key: &'static str,
         /// Its value.
         found: String,
-        /// What is there.
-        source: FitsError,
+        /// What is there; boxed, as it would make every result of this crate larger.
+        source: Box<FitsError>,
     },
     /// Complexity was asked for, and a cutout has none.
     #[error(
