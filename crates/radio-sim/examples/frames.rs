@@ -4,7 +4,7 @@
 //! Grey levels are quantiles of the frame, close to what zscale shows.
 
 use ndarray::{Array2, s};
-use radio_io::{Mosaic, write_gray_png};
+use radio_io::{Mosaic, Table, write_gray_png};
 use std::{collections::HashMap, error::Error, path::Path};
 
 const SIDE: usize = 256;
@@ -25,25 +25,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [folder, out] = words.as_slice() else { return Err("usage: frames FOLDER SHEET.png".into()) };
     let folder = Path::new(folder);
     let mosaic = Mosaic::open(&folder.join("mosaic.fits"))?;
-    let mut kinds: HashMap<String, String> = HashMap::new();
-    for row in csv::Reader::from_path(folder.join("objects.csv"))?.deserialize() {
-        let row: HashMap<String, String> = row?;
-        kinds.insert(row["id"].clone(), row["kind"].clone());
-    }
+    let objects = Table::read(&folder.join("objects.parquet"))?;
+    let ids = objects.column("id")?.integers().ok_or("ids")?;
+    let kinds: HashMap<String, &String> =
+        ids.iter().flatten().map(i64::to_string).zip(objects.texts("kind")?).collect();
+    let frames = Table::read(&folder.join("frames.parquet"))?;
+    let (row, column) = (frames.numbers("row")?, frames.numbers("column")?);
+    let (labels, holds) = (frames.texts("labels")?, frames.texts("peculiar_objects")?);
+    let has_twin = frames.column("has_twin")?;
     let (mut odd, mut twins, mut other, mut seen) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
-    for row in csv::Reader::from_path(folder.join("frames.csv"))?.deserialize() {
-        let row: HashMap<String, String> = row?;
-        let place: (usize, usize) = (row["row"].parse()?, row["column"].parse()?);
-        let kind = row["peculiar_objects"].split(';').next().and_then(|id| kinds.get(id));
-        if let Some(kind) = kind {
-            let n = seen.entry(kind.clone()).or_insert(0);
+    for i in 0..frames.rows() {
+        let place = (row[i] as usize, column[i] as usize);
+        if let Some(kind) = holds[i].split(';').next().and_then(|id| kinds.get(id)) {
+            let n = seen.entry(kind.as_str()).or_insert(0);
             *n += 1;
             if *n % 4 == 1 && *n < 12 {
-                odd.push((kind.clone(), place));
+                odd.push(((*kind).clone(), place));
             }
-        } else if row["has_twin"] == "1" && twins.len() < 400 {
+        } else if has_twin.cell(i) == "True" && twins.len() < 400 {
             twins.push(place);
-        } else if ["ARTEFACT", "MOSAICKING", "DIFFUSE", "FILAMENT"].iter().any(|l| row["labels"].contains(l)) {
+        } else if ["ARTEFACT", "MOSAICKING", "DIFFUSE", "FILAMENT"].iter().any(|l| labels[i].contains(l)) {
             other.push(place);
         }
     }

@@ -233,6 +233,21 @@ fn footprint_centre(config: &SimConfig, i: usize, j: usize) -> (f64, f64) {
     )
 }
 
+/// Number of the footprint that a pixel belongs to, from 1, row by row; beyond the coverage that of the nearest one.
+pub fn footprint_number(config: &SimConfig, row: f64, col: f64) -> i16 {
+    let c = &config.coverage;
+    let deg = config.pixel_arcsec / 3600.0;
+    let middle = (config.side as f64 - 1.0) / 2.0;
+    let (width, height) = footprint_size(config);
+    let (y0, x0) = footprint_centre(config, 0, 0);
+    let place = |at: f64, first: f64, step: f64, n: usize| {
+        (((at - middle) * deg - first) / step).round().clamp(0.0, n as f64 - 1.0) as usize
+    };
+    let i = place(row, y0, height, c.footprint_rows);
+    let j = place(col, x0, width, c.footprint_columns);
+    i16::try_from(i * c.footprint_columns + j + 1).unwrap_or(i16::MAX)
+}
+
 /// Galactic latitude of a row of pixels and half the height of a strip, degrees.
 ///
 /// Every row of footprints is a strip of the survey with the plane in its middle.

@@ -50,13 +50,11 @@ pub enum SimError {
         /// The cause.
         source: radio_io::FitsError,
     },
-    /// A Parquet table could not be written.
-    #[error("cannot write the table {path}", path = path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
+    /// A truth table could not be written; the cause names the file.
+    #[error("cannot write a truth table of the survey")]
+    Truth {
         /// The cause.
-        source: parquet::errors::ParquetError,
+        source: Box<radio_io::Error>,
     },
     /// A JSON file could not be written.
     #[error("cannot write {path} as JSON", path = path.display())]

@@ -18,7 +18,6 @@
 //! [`population`] and [`shapes`], who is on the sky and what it looks like; [`twin`], why peculiar objects are not given away
 //! by their brightness; [`truth`] and [`frames`], masks and labels. [`config::SimConfig`] holds every number.
 
-pub mod simulated_mosaic;
 pub mod address;
 pub mod array_pattern;
 pub mod artefact;
@@ -35,16 +34,17 @@ pub mod gaussian;
 pub mod map_figures;
 pub mod mask;
 pub mod noise;
-pub mod parquet_table;
 pub mod population;
 pub mod presets;
 pub mod rgz;
 pub mod shapes;
+pub mod simulated_mosaic;
 pub mod sky;
 pub mod spurious;
 pub mod survey;
 pub mod tables;
 pub mod truth;
+pub mod truth_images;
 pub mod truth_tables;
 pub mod twin;
 
@@ -52,5 +52,6 @@ pub use config::{SimConfig, SkyName, Tier};
 pub use error::SimError;
 pub use shapes::Kind;
 pub use sky::{Sky, render_window};
-pub use survey::{Progress, SimulatedSurvey, SurveySummary, simulate};
+pub use survey::{Progress, SimulatedSurvey, SurveySummary, simulate, simulate_with};
 pub use truth::{DetectionClass, TrueObject};
+pub use truth_images::TruthImage;

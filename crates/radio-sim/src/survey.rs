@@ -10,11 +10,10 @@ use crate::rgz::balanced_cutouts;
 use crate::shapes::Kind;
 use crate::sky::Sky;
 use crate::spurious::{SpuriousFinder, SpuriousIsland};
-use crate::tables::{
-    write_components, write_frames, write_labels, write_objects, write_rgz_cutouts, write_spurious, write_survey,
-};
+use crate::tables::{write_labels, write_rgz_cutouts, write_survey};
 use crate::truth::{ArtefactBoxes, DetectionClass, TrueObject, true_objects};
-use crate::truth_tables;
+use crate::truth_images::{TruthImage, TruthImages};
+use crate::truth_tables::{self, write_table};
 use metrics::FrameGroup;
 use ndarray::Array2;
 use radio_io::{Card, FitsError, FrameLabel, Header, ImageWriter, Wcs};
@@ -49,11 +48,11 @@ pub struct SimulatedSurvey {
     pub mosaic: PathBuf,
     /// `mask.fits`, object ids.
     pub mask: PathBuf,
-    /// `objects.csv`.
+    /// `objects.parquet`; `objects.vot` holds the same.
     pub objects: PathBuf,
-    /// `spurious.csv`: islands of the artefacts.
+    /// `spurious.parquet`: islands of the artefacts; also `.vot`.
     pub spurious: PathBuf,
-    /// `frames.csv`.
+    /// `frames.parquet`; also `.vot`.
     pub frames: PathBuf,
     /// `labels.csv`.
     pub labels: PathBuf,
@@ -105,6 +104,19 @@ pub fn simulate(
     out: &Path,
     progress: impl Fn(Progress) + Sync,
 ) -> Result<SimulatedSurvey, SimError> {
+    simulate_with(config, &[], out, progress)
+}
+
+/// [`simulate`] with images beside the map.
+///
+/// # Errors
+/// Those of [`simulate`].
+pub fn simulate_with(
+    config: &SimConfig,
+    images: &[TruthImage],
+    out: &Path,
+    progress: impl Fn(Progress) + Sync,
+) -> Result<SimulatedSurvey, SimError> {
     let step = |stage, done, total| progress(Progress { stage, done, total });
     let fingerprint = config.fingerprint()?;
     std::fs::create_dir_all(out).map_err(|source| SimError::Io { path: out.to_path_buf(), source })?;
@@ -119,21 +131,20 @@ pub fn simulate(
     let mut patches = PatchCounts::new(config);
     let paths = |name: &str| out.join(name);
     let (sample, spurious) =
-        write_maps(&sky, &objects, &wcs, &fingerprint, &mut patches, out, |done, total| step("map", done, total))?;
+        write_maps(&sky, &objects, images, &wcs, &fingerprint, &mut patches, out, |done, total| {
+            step("map", done, total)
+        })?;
     step("tables", 0, 1);
     let mut frames = true_frames(&sky, &objects, &patches);
     annotate(config, &mut frames);
-    write_objects(&sky, &objects, &wcs, &paths("objects.csv"))?;
-    write_components(&objects, config, &paths("components.csv"))?;
-    write_spurious(&sky, &spurious, &wcs, &paths("spurious.csv"))?;
-    write_frames(config, &frames, &wcs, &paths("frames.csv"))?;
+    write_table(&truth_tables::objects_table(&sky, &objects, &wcs)?, out)?;
+    write_table(&truth_tables::components_table(&objects, config)?, out)?;
+    write_table(&truth_tables::frames_table(config, &frames, &wcs)?, out)?;
+    write_table(&truth_tables::spurious_table(&sky, &spurious, &wcs)?, out)?;
+    truth_tables::write_masks(config, &objects, out)?;
+    truth_tables::write_spurious_masks(config, &spurious, out)?;
     write_labels(config, &frames, &paths("labels.csv"))?;
     write_survey(config, &fingerprint, out)?;
-    truth_tables::write_objects(&sky, &objects, &wcs, &paths("objects.parquet"))?;
-    truth_tables::write_components(&objects, config, &paths("components.parquet"))?;
-    truth_tables::write_frames(config, &frames, &wcs, &paths("frames.parquet"))?;
-    truth_tables::write_masks(config, &objects, &paths("masks.parquet"))?;
-    truth_tables::write_spurious_masks(config, &spurious, &paths("spurious_masks.parquet"))?;
     let cutouts = balanced_cutouts(config, &objects);
     if config.rgz.is_some() {
         write_rgz_cutouts(config, &cutouts, &wcs, &paths("rgz_cutouts.csv"))?;
@@ -145,9 +156,9 @@ pub fn simulate(
         survey: paths("survey.toml"),
         mosaic: paths("mosaic.fits"),
         mask: paths("mask.fits"),
-        objects: paths("objects.csv"),
-        spurious: paths("spurious.csv"),
-        frames: paths("frames.csv"),
+        objects: paths("objects.parquet"),
+        spurious: paths("spurious.parquet"),
+        frames: paths("frames.parquet"),
         labels: paths("labels.csv"),
         summary,
     })
@@ -196,6 +207,7 @@ fn galactic_wcs(config: &SimConfig, longitude: f64, middle: f64) -> Result<Wcs, 
 fn write_maps(
     sky: &Sky,
     objects: &[TrueObject],
+    images: &[TruthImage],
     wcs: &Wcs,
     fingerprint: &str,
     patches: &mut PatchCounts,
@@ -219,6 +231,7 @@ fn write_maps(
     map_cards.push(Card::new("RESTFRQ", config.frequency_mhz * 1e6, "Hz"));
     let mut map_file = ImageWriter::<f32>::create(&out.join("mosaic.fits"), side, side, &map_cards).map_err(refused)?;
     let mut mask_file = ImageWriter::<i32>::create(&out.join("mask.fits"), side, side, &cards).map_err(refused)?;
+    let mut images = TruthImages::create(sky, images, &cards, out)?;
     let order = mask_order(objects);
     let strips = side.div_ceil(STRIP_ROWS);
     let mut sample = Vec::new();
@@ -258,11 +271,13 @@ fn write_maps(
             }
             map_file.write_rows(&line).map_err(refused)?;
             mask_file.write_rows(mask_line).map_err(refused)?;
+            images.write_row(row + r, &sigma, &artefact_line)?;
         }
         step(strip + 1, strips);
     }
     map_file.finish().map_err(refused)?;
     mask_file.finish().map_err(refused)?;
+    images.finish()?;
     Ok((sample, spurious.finish()))
 }
 
@@ -326,7 +341,7 @@ mod tests {
     use super::*;
     use crate::config::Tier;
     use crate::sky::render_window;
-    use radio_io::{FrameLabels, FrameSet, Mosaic, Survey};
+    use radio_io::{FrameLabels, FrameSet, Mosaic, Survey, Table};
 
     /// The whole tiny survey through the reader that the rest of the workspace uses.
     #[test]
@@ -347,9 +362,26 @@ mod tests {
         assert_eq!(mosaic.unit(), Some("Jy/beam"));
         // The mask holds the peak of every bright compact object.
         let mask = Mosaic::open(&made.mask)?.full()?;
-        let text = std::fs::read_to_string(&made.objects)?;
-        let rows = text.lines().filter(|l| l.contains("COMPACT")).count();
+        let objects = Table::read(&made.objects)?;
+        let rows = objects.texts("det_class")?.iter().filter(|class| *class == "COMPACT").count();
         assert!(rows > 700, "{rows}");
+        // VOTable and Parquet hold the same columns, bit by bit, with units and descriptors.
+        for name in ["objects", "components", "frames", "spurious"] {
+            let [a, b] = ["parquet", "vot"].map(|kind| Table::read(&folder.path().join(format!("{name}.{kind}"))));
+            let (a, b) = (a?, b?);
+            assert!(a.rows() > 10 && a.rows() == b.rows(), "{name}: {} rows", a.rows());
+            for (a, b) in a.columns.iter().zip(&b.columns) {
+                assert_eq!((&a.name, &a.unit, &a.ucd), (&b.name, &b.unit, &b.ucd));
+                assert!((0..a.len()).all(|row| a.cell(row) == b.cell(row)), "{name}: {}", a.name);
+            }
+            assert_eq!((&a.metadata["seed"], &b.metadata["seed"]), (&"3".to_owned(), &"3".to_owned()));
+        }
+        assert_eq!(objects.column("s_total")?.unit.as_deref(), Some("Jy"));
+        assert_eq!(objects.column("ra")?.ucd.as_deref(), Some("pos.eq.ra;meta.main"));
+        // The table tells where an object is: its position on the sky leads back to its pixel.
+        let at = |name: &str| objects.numbers(name).map(|v| v[7]);
+        let (row, col) = survey_wcs(&config)?.pixel(at("ra")?, at("dec")?).unwrap();
+        assert!((row - at("y")?).hypot(col - at("x")?) < 1e-6);
         let ids: std::collections::BTreeSet<i64> = mask.iter().map(|v| *v as i64).collect();
         assert!(ids.len() > 700 && ids.contains(&0), "{}", ids.len());
         let again = tempfile::tempdir()?;
@@ -358,16 +390,14 @@ mod tests {
         for name in [
             "mosaic.fits",
             "mask.fits",
-            "objects.csv",
-            "frames.csv",
             "labels.csv",
             "survey.toml",
             "sim.toml",
-            "components.csv",
-            "spurious.csv",
             "objects.parquet",
-            "components.parquet",
-            "frames.parquet",
+            "objects.vot",
+            "components.vot",
+            "frames.vot",
+            "spurious.vot",
             "masks.parquet",
             "spurious_masks.parquet",
         ] {

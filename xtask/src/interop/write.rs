@@ -12,6 +12,10 @@ use radio_io::{
     Arrays, Card, Column, ColumnData, FitsPixel, Header, Mosaic, Region, RegionFrame, Shape, Table, Wcs, write_cutout,
     write_image, write_mask,
 };
+use radio_sim::survey::survey_wcs;
+use radio_sim::truth::{ArtefactBoxes, true_objects};
+use radio_sim::truth_tables::{components_table, objects_table};
+use radio_sim::{SimConfig, Sky, Tier};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -28,7 +32,7 @@ pub fn write(folder: &Path, seed: u64) -> Result<Value> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     Ok(json!({
         "images": images(folder, &mut rng)?,
-        "tables": tables(folder, &mut rng)?,
+        "tables": [tables(folder, &mut rng)?, truth_tables(folder)?].concat(),
         "regions": regions(folder, &mut rng)?,
         "coco": [coco(folder, &mut rng)?],
         "mocs": mocs(folder, &mut rng)?,
@@ -195,8 +199,32 @@ fn tables(folder: &Path, rng: &mut ChaCha8Rng) -> Result<Vec<Value>> {
     .collect()
 }
 
+/// The truth of a small simulated sky, in the forms a survey is written in.
+fn truth_tables(folder: &Path) -> Result<Vec<Value>> {
+    let mut config = SimConfig::first(Tier::Tiny, 1);
+    config.side = 1024;
+    config.artefacts.bank = 0;
+    let sky = Sky::new(&config)?;
+    let objects = true_objects(&sky, &ArtefactBoxes::new(&sky));
+    let wcs = survey_wcs(&config)?;
+    let tables = [objects_table(&sky, &objects, &wcs)?, components_table(&objects, &config)?];
+    tables
+        .into_iter()
+        .flat_map(|table| {
+            [("vot", "votable"), ("parquet", "parquet")].map(|(extension, kind)| (table.clone(), extension, kind))
+        })
+        .map(|(table, extension, kind)| {
+            let name = format!("truth-{}.{extension}", table.name.as_deref().unwrap_or_default());
+            written(folder, &name, kind, &table)
+        })
+        .collect()
+}
+
 fn table(folder: &Path, name: &str, kind: &str, columns: Vec<Column>) -> Result<Value> {
-    let table = Table::new(columns)?;
+    written(folder, name, kind, &Table::new(columns)?)
+}
+
+fn written(folder: &Path, name: &str, kind: &str, table: &Table) -> Result<Value> {
     table.write(&folder.join(name))?;
     let cells: Vec<Value> =
         table.columns.iter().map(|column| json!([column.name, describe::cells(&column.data)])).collect();

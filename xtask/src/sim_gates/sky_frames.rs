@@ -7,13 +7,12 @@ use frame_features::{ComplexityConfig, flux_statistics, gzip_complexity};
 use metrics::FrameGroup;
 use ndarray::{Axis, s};
 use radio_augment::Recipe;
-use radio_io::{FrameLabel, Mosaic};
+use radio_io::{FrameLabel, Mosaic, Table};
 use radio_sim::map_figures::{MapFigures, map_figures};
 use radio_sim::sky::Sky;
 use radio_sim::truth::{ArtefactBoxes, TrueObject, true_objects};
 use radio_sim::{SimConfig, simulate};
 use rayon::prelude::*;
-use serde::Deserialize;
 
 /// Numbers a frame is described with.
 pub const N: usize = 8;
@@ -81,16 +80,36 @@ pub struct SkyFrames {
     pub figures: MapFigures,
 }
 
-#[derive(Deserialize)]
+/// What the survey's table says of a frame.
 struct FrameRow {
     row: usize,
     column: usize,
     labels: String,
     annotated: String,
-    labelled: u8,
+    labelled: bool,
     nan_fraction: f64,
     rms_median: f64,
     block: String,
+}
+
+fn frame_rows(path: &Path) -> Result<Vec<FrameRow>> {
+    let table = Table::read(path)?;
+    let [row, column, nan, rms] = ["row", "column", "nan_fraction", "rms_median"].map(|name| table.numbers(name));
+    let (row, column, nan, rms) = (row?, column?, nan?, rms?);
+    let [labels, annotated, block] = ["labels", "annotated", "block"].map(|name| table.texts(name));
+    let (labels, annotated, block) = (labels?, annotated?, block?);
+    let labelled = table.column("labelled")?;
+    let rows = (0..table.rows()).map(|i| FrameRow {
+        row: row[i] as usize,
+        column: column[i] as usize,
+        labels: labels[i].clone(),
+        annotated: annotated[i].clone(),
+        labelled: labelled.cell(i) == "True",
+        nan_fraction: nan[i],
+        rms_median: rms[i],
+        block: block[i].clone(),
+    });
+    Ok(rows.collect())
 }
 
 /// Simulates the sky into `folder`, unless it is there already, and describes all its frames.
@@ -101,10 +120,8 @@ pub fn describe_sky(config: &SimConfig, folder: &Path) -> Result<SkyFrames> {
     if std::fs::read_to_string(folder.join("sim.toml")).ok().as_deref() != Some(&stated) {
         simulate(config, folder, |_| {})?;
     }
-    let path = folder.join("frames.csv");
-    let rows: Vec<FrameRow> = csv::Reader::from_path(&path)
-        .and_then(|mut reader| reader.deserialize().collect())
-        .with_context(|| path.display().to_string())?;
+    let path = folder.join("frames.parquet");
+    let rows = frame_rows(&path)?;
     ensure!(!rows.is_empty(), "{} holds no frame", path.display());
 
     let sky = Sky::new(config)?;
@@ -157,7 +174,7 @@ pub fn describe_sky(config: &SimConfig, folder: &Path) -> Result<SkyFrames> {
             Ok(GateFrame {
                 place,
                 block: r * 1000 + c,
-                labelled: row.labelled == 1,
+                labelled: row.labelled,
                 group,
                 labels: FrameLabel::ALL.into_iter().filter(|l| row.labels.split(';').any(|t| t == l.text())).collect(),
                 features: [sum, top, area, islands, bytes, clipped_bytes, structure, largest],
@@ -250,17 +267,17 @@ mod tests {
         let described = describe_sky(&config, folder.path()).unwrap();
         let mut with_twin = 0;
         let mut peculiar = 0;
-        for (frame, row) in described.frames.iter().zip(
-            csv::Reader::from_path(folder.path().join("frames.csv")).unwrap().deserialize::<HashMap<String, String>>(),
-        ) {
-            let row = row.unwrap();
-            assert_eq!([&row["row"], &row["column"]], [&frame.place[0].to_string(), &frame.place[1].to_string()]);
+        let table = Table::read(&folder.path().join("frames.parquet")).unwrap();
+        let cell = |name: &str, row: usize| table.column(name).unwrap().cell(row);
+        assert_eq!(table.rows(), described.frames.len());
+        for (i, frame) in described.frames.iter().enumerate() {
+            assert_eq!([cell("row", i), cell("column", i)], frame.place.map(|v| v.to_string()));
             match frame.group {
-                Group::Matched => assert_eq!(row["has_twin"], "1"),
-                Group::Complex => assert_eq!(row["has_twin"], "0"),
-                Group::Peculiar if !row["peculiar_objects"].is_empty() => {
+                Group::Matched => assert_eq!(cell("has_twin", i), "True"),
+                Group::Complex => assert_eq!(cell("has_twin", i), "False"),
+                Group::Peculiar if !cell("peculiar_objects", i).is_empty() => {
                     let ids: Vec<String> = frame.objects.iter().map(|(id, _)| id.to_string()).collect();
-                    assert_eq!(ids.join(";"), row["peculiar_objects"]);
+                    assert_eq!(ids.join(";"), cell("peculiar_objects", i));
                     peculiar += 1;
                 }
                 _ => {}
