@@ -54,3 +54,5 @@ pub mod model_card;
 pub mod interrupt;
 
 pub mod progress;
+
+pub mod simulation;

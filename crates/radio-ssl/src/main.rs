@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use radio_io::data_set::{BoxShape, Coverage, SourceSettings, table1};
 use radio_io::{FeatureTable, Manifest};
-use radio_sim::{SimConfig, SkyName, Tier};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
@@ -16,6 +15,7 @@ use radio_ssl::doctor;
 use radio_ssl::frame_check::check_text;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::manifest_frames::{is_manifest, open_frames};
+use radio_ssl::simulation::{self, SIMULATE_EXAMPLES, SimulateOptions, TILES_EXAMPLES, TilesOptions};
 use radio_ssl::stages::{self, RunFolder};
 use ssl_simclr::{Encoder, SimClrConfig};
 
@@ -39,13 +39,6 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl convert weights encoder.h5 encoder.onnx     an encoder in another format\n\n\
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
 
-const SIMULATE_EXAMPLES: &str = "Examples:\n  \
-    radio-ssl simulate --out sky                                            EMU-like, 2048 x 2048 pixels\n  \
-    radio-ssl simulate --sky smgps --tier demo --seed 2 --out plane         Galactic plane: clouds, shells, bubbles\n  \
-    radio-ssl simulate --sky first --tier quarter --seed 1 --out first      with a balanced list of cutouts by class\n\n\
-    Sizes: tiny takes a second, demo ten, paper (32768 x 32768 pixels, 9 GB on disk) some minutes.\n\
-    The same sky, tier and seed always give the same files.";
-
 const DOCTOR_EXAMPLES: &str = "Examples:\n  \
     radio-ssl doctor maps/*.fits                          is anything wrong with these maps?\n  \
     radio-ssl doctor survey.toml manifest.parquet         keys, and the mosaics that they name\n  \
@@ -58,22 +51,10 @@ const DOCTOR_EXAMPLES: &str = "Examples:\n  \
 enum Verb {
     /// Make a simulated survey with its truth.
     #[command(after_help = SIMULATE_EXAMPLES)]
-    Simulate {
-        /// The survey that the sky resembles.
-        #[arg(long, value_enum, default_value_t = SkyArgument::Emu)]
-        sky: SkyArgument,
-        /// Size of the survey.
-        #[arg(long, value_enum, default_value_t = TierName::Tiny)]
-        tier: TierName,
-        /// Seed of every random number.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Folder for mosaic, truth and `survey.toml`; made if it does not exist.
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-        #[command(flatten)]
-        compute: ComputeOptions,
-    },
+    Simulate(SimulateOptions),
+    /// Draw tiles for a detector over three simulated skies: images, masks, lists.
+    #[command(after_help = TILES_EXAMPLES)]
+    Tiles(TilesOptions),
     /// Say what a survey holds (mosaics, frames, labels, and what is left out), or what a manifest holds.
     Info {
         /// The survey file, or a manifest (`.parquet`).
@@ -191,17 +172,6 @@ enum Verb {
     },
 }
 
-/// Surveys that a simulated sky can resemble.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum SkyArgument {
-    /// EMU pilot: 944 MHz, pixels of 2", beam of 15".
-    Emu,
-    /// MeerKAT Galactic plane survey: 1284 MHz, 1.5", 8".
-    Smgps,
-    /// VLA FIRST: 1400 MHz, 1.8", 5.4".
-    First,
-}
-
 /// What can be converted.
 #[derive(Subcommand)]
 enum Convertible {
@@ -231,19 +201,6 @@ const CONVERT_EXAMPLES: &str = "Examples:\n  \
     PyTorch: model = torchvision.models.resnet18(); model.fc = torch.nn.Identity();\n  \
     model.load_state_dict(safetensors.torch.load_file(\"encoder.safetensors\"))";
 
-/// Sizes of a simulated survey.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum TierName {
-    /// 2048² pixels; 225 frames (EMU-like).
-    Tiny,
-    /// 8192² pixels, 3,969 frames.
-    Demo,
-    /// 16384² pixels, 16,129 frames.
-    Quarter,
-    /// 32768² pixels, 65,025 frames.
-    Paper,
-}
-
 fn main() -> ExitCode {
     interrupt::listen();
     match run(Arguments::parse().verb) {
@@ -257,23 +214,8 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Simulate { sky, tier, seed, out, compute } => {
-            use_compute(&compute)?;
-            let sky = match sky {
-                SkyArgument::Emu => SkyName::Emu,
-                SkyArgument::Smgps => SkyName::Smgps,
-                SkyArgument::First => SkyName::First,
-            };
-            let tier = match tier {
-                TierName::Tiny => Tier::Tiny,
-                TierName::Demo => Tier::Demo,
-                TierName::Quarter => Tier::Quarter,
-                TierName::Paper => Tier::Paper,
-            };
-            stages::simulate_into(&SimConfig::preset(sky, tier, seed), &out)?;
-            println!("{}", out.join("survey.toml").display());
-            Ok(())
-        }
+        Verb::Simulate(options) => simulation::simulate(&options),
+        Verb::Tiles(options) => simulation::tiles(&options),
         Verb::Info { survey } if is_manifest(&survey) => {
             print!("{}", table1(&Manifest::read(&survey)?));
             Ok(())

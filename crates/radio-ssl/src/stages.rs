@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use radio_io::{FeatureTable, Survey};
-use radio_sim::SimConfig;
+use radio_sim::{SimConfig, TruthImage};
 use radio_tensor::checkpoint::Checkpoint;
 use rank_gbdt::{RankConfig, Ranking, rank_features};
 use sha2::{Digest, Sha256};
@@ -87,7 +87,7 @@ impl RunFolder {
 pub fn simulate(config: &SimConfig, folder: &RunFolder) -> Result<Survey> {
     let sky = folder.sky();
     if !sky.exists() {
-        simulate_into(config, &sky)?;
+        simulate_into(config, &[], &sky)?;
     }
     open_survey(&sky.join("survey.toml"))
 }
@@ -96,7 +96,7 @@ pub fn simulate(config: &SimConfig, folder: &RunFolder) -> Result<Survey> {
 ///
 /// # Errors
 /// If the folder exists or cannot be written.
-pub fn simulate_into(config: &SimConfig, out: &Path) -> Result<()> {
+pub fn simulate_into(config: &SimConfig, images: &[TruthImage], out: &Path) -> Result<()> {
     if out.exists() {
         bail!("{} exists: choose another folder, or remove it", out.display());
     }
@@ -109,7 +109,7 @@ pub fn simulate_into(config: &SimConfig, out: &Path) -> Result<()> {
         std::fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
     }
     std::fs::create_dir_all(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
-    let made = radio_sim::simulate(config, &partial, |now| {
+    let made = radio_sim::simulate_with(config, images, &partial, |now| {
         if let Ok(mut stage) = stage.lock() {
             stage.at(now.done as u64, now.total as u64, now.stage);
         }
