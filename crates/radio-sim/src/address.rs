@@ -61,6 +61,8 @@ pub enum Layer {
     RgzDraw = 23,
     /// Draw of detector tiles.
     DetectorTiles = 24,
+    /// Extra doubles of a sky whose classes are counted.
+    Doubles = 25,
 }
 
 /// Address of one random stream: run seed, layer, place and number.

@@ -346,6 +346,23 @@ pub struct RgzConfig {
     pub cutout_factor: f64,
     /// Cutouts per class for training and for testing, where the sky holds that many.
     pub per_class: [usize; 2],
+    /// Doubles and triples on top of the source counts; without them few sources have three peaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<ExtraDoubles>,
+}
+
+/// Doubles and triples that are added so that a balanced set of cutouts is not as small as its rarest class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraDoubles {
+    /// Sources per square degree that aim at each class, in the order of `median_arcsec`.
+    pub per_deg2: [f64; 6],
+    /// Least and greatest S/N of their brightest peak where the noise is lowest.
+    pub snr: [f64; 2],
+    /// Median distance of their outer peaks, arcsec; the contours reach about two beams farther.
+    pub arcsec: [f64; 6],
+    /// Scatter of that distance, dex.
+    pub size_dex: f64,
 }
 
 /// Object masks and detection (specification section 6).
@@ -521,6 +538,20 @@ impl SimConfig {
             let positive = [r.contour_sigma, r.least_snr].into_iter().chain(r.median_arcsec);
             if !positive.into_iter().all(|v| v > 0.0 && v <= 1e6) || !(1.0..=10.0).contains(&r.cutout_factor) {
                 return refuse("rgz", format!("{r:?}"), "thresholds and sizes above 0, cutouts of 1 to 10 sizes");
+            }
+            let fits = |e: &ExtraDoubles| {
+                let total: f64 = e.per_deg2.iter().sum();
+                let densities = e.per_deg2.iter().all(|d| *d >= 0.0) && (0.0..=1e4).contains(&total);
+                let sizes = e.arcsec.iter().all(|v| *v > 0.0 && *v <= 1e3);
+                densities && sizes && rising(&e.snr) && e.snr[0] >= 5.0 && (0.0..=1.0).contains(&e.size_dex)
+            };
+            if !r.extra.as_ref().is_none_or(fits) {
+                let found = format!("{:?}", r.extra);
+                return refuse(
+                    "rgz.extra",
+                    found,
+                    "0 to 10000 per deg2, S/N of at least 5, rising, scatter of 0 to 1 dex",
+                );
             }
         }
         if let Some(a) = &self.artefacts.array {

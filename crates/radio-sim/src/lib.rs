@@ -25,6 +25,7 @@ pub mod config;
 pub mod counts;
 pub mod coverage;
 pub mod detector_tiles;
+pub mod doubles;
 pub mod draw;
 pub mod elementary;
 pub mod error;

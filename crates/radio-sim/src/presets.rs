@@ -3,8 +3,9 @@
 //! `smgps` and `first` start from the EMU-like sky and say what differs.
 
 use crate::config::{
-    Annotator, ArrayConfig, ArrayLayout, ArtefactConfig, CountsConfig, CoverageConfig, FrameConfig, GENERATOR_VERSION,
-    GalacticConfig, NoiseConfig, PeculiarConfig, PopulationConfig, RgzConfig, SimConfig, SkyName, Tier, TruthConfig,
+    Annotator, ArrayConfig, ArrayLayout, ArtefactConfig, CountsConfig, CoverageConfig, ExtraDoubles, FrameConfig,
+    GENERATOR_VERSION, GalacticConfig, NoiseConfig, PeculiarConfig, PopulationConfig, RgzConfig, SimConfig, SkyName,
+    Tier, TruthConfig,
 };
 
 /// Rows and columns of footprints, and offset of their centre from that of the mosaic along rows and columns, degrees.
@@ -242,10 +243,10 @@ impl SimConfig {
             population: PopulationConfig {
                 resolved_arcsec: 5.4,
                 agn_single_largest_arcsec: 20.0,
-                // More doubles of 15 to 150 arcsec than giants: the sizes of the classes that are counted.
-                agn_tail_share: 0.12,
+                // More doubles of 12 to 100 arcsec than giants: the sizes of the classes that are counted.
+                agn_tail_share: 0.08,
                 agn_tail_mjy: 1.5,
-                agn_tail_arcsec: [15.0, 150.0],
+                agn_tail_arcsec: [12.0, 100.0],
                 ..base.population
             },
             peculiar: PeculiarConfig { per_deg2: 0.3, twin_least_arcsec: 18.7, ..base.peculiar },
@@ -256,7 +257,8 @@ impl SimConfig {
                 pattern_px: if tier == Tier::Tiny { 512 } else { 1024 },
                 constant_error_rad: 0.03,
                 scan_error_rad: 0.03,
-                reach_arcsec: 200.0,
+                // Close to the source: strong errors that reach far make more islands than the survey has.
+                reach_arcsec: 60.0,
                 stripes_per_deg2: 2.0,
                 array: Some(ArrayConfig {
                     layout: ArrayLayout::VlaY27,
@@ -274,6 +276,12 @@ impl SimConfig {
                 median_arcsec: [17.0, 31.0, 46.0, 26.0, 37.0, 47.0],
                 cutout_factor: 1.5,
                 per_class: [1000, 600],
+                extra: Some(ExtraDoubles {
+                    per_deg2: [0.0, 5.0, 6.5, 8.0, 15.0, 8.5],
+                    snr: [12.0, 40.0],
+                    arcsec: [6.0, 24.0, 36.0, 13.0, 22.0, 35.0],
+                    size_dex: 0.12,
+                }),
             }),
             ..base
         }

@@ -8,6 +8,7 @@ use crate::artefact::{Artefacts, BrightSource};
 use crate::config::SimConfig;
 use crate::counts::CountTable;
 use crate::coverage::RmsField;
+use crate::doubles::extra_doubles;
 use crate::error::SimError;
 use crate::galactic::GalacticField;
 use crate::gaussian::{BeamShape, Stamp};
@@ -106,6 +107,9 @@ impl Sky {
                 all.par_iter().map(|cell| rare_objects(config, layer, density, *cell)).collect();
             objects.extend(found.into_iter().flatten());
         }
+        let extra: Vec<Vec<SkyObject>> =
+            all.par_iter().map(|cell| extra_doubles(config, &beam, confusion, *cell)).collect();
+        objects.extend(extra.into_iter().flatten());
         let odd: Vec<Vec<SkyObject>> = all.par_iter().map(|cell| peculiar_objects(&judge, *cell)).collect();
         objects.extend(odd.into_iter().flatten());
         if config.artefacts.bowls {

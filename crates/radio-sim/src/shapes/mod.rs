@@ -4,6 +4,7 @@
 //! Reading order: [`curve`] (jets bend along curves), [`agn`], [`diffuse`], [`galactic`], [`ring`], [`oddity`].
 
 pub mod agn;
+pub mod counted;
 pub mod curve;
 pub mod diffuse;
 pub mod galactic;
