@@ -115,7 +115,7 @@ mod tests {
         config.side = 700;
         config.artefacts.bank = 0;
         // The pointings lie to one side, so that the map has a blank part.
-        config.coverage.offset_columns_deg = -2.1;
+        config.coverage.offset_rows_deg = 1.39;
         simulate_with(&config, &TruthImage::ALL, folder.path(), |_| {}).unwrap();
         let open = |name: &str| Mosaic::open(&folder.path().join(name)).unwrap().full().unwrap();
         let [map, rms, artefact, footprint] = ["mosaic.fits", "rms.fits", "artefact.fits", "footprint.fits"].map(open);
