@@ -8,7 +8,7 @@
 
 use ndarray::{Array2, s};
 use radio_sim::truth::{ArtefactBoxes, true_objects};
-use radio_sim::{SimConfig, Sky, SkyName, Tier, render_window};
+use radio_sim::{SimConfig, SimError, Sky, SkyName, Tier, render_window};
 
 const SIDE: usize = 1536;
 const FIRST: usize = 256;
@@ -75,8 +75,8 @@ struct Found {
     noise: usize,
 }
 
-fn look(config: &SimConfig, into: &mut Found) {
-    let sky = Sky::new(config).unwrap();
+fn look(config: &SimConfig, into: &mut Found) -> Result<(), SimError> {
+    let sky = Sky::new(config)?;
     let boxes = ArtefactBoxes::new(&sky);
     let objects = true_objects(&sky, &boxes);
     let noisy = render_window(&sky, FIRST, FIRST, SIDE, SIDE);
@@ -134,6 +134,7 @@ fn look(config: &SimConfig, into: &mut Found) {
             into.faint += 1;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn a_threshold_finder_finds_the_truth_and_little_else() {
             // The closed form of artefacts is for speed only.
             config.artefacts.bank = config.artefacts.bank.max(4);
             config.artefacts.pattern_px = 512;
-            look(&config, &mut found);
+            look(&config, &mut found).unwrap();
         }
         let wrong = found.noise as f64 / found.islands as f64;
         println!("{name:?}: {found:?}, {:.2} % false", 100.0 * wrong);
