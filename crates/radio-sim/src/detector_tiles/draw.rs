@@ -9,6 +9,7 @@ use crate::address::{Address, Layer};
 use crate::config::SimConfig;
 use crate::rgz::Use;
 use rand::Rng;
+use std::collections::BTreeSet;
 
 /// A tile: sky, first row and column, what is in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,7 @@ pub fn draw_tiles(skies: &[DetectorSky], settings: &TileSettings, part: Use) -> 
     let mut pools = anchors(skies, settings, part);
     let mut rng = Address { seed: settings.seed, layer: Layer::DetectorTiles, y: part as i64, x: -1, index: 0 }.rng();
     let (mut tiles, mut counts): (Vec<Tile>, [f64; 5]) = (Vec::new(), [0.0; 5]);
+    let mut drawn = BTreeSet::new();
     while tiles.len() < wanted {
         let sum: f64 = counts.iter().sum();
         let lack = |c: usize| shares[c] - counts[c] / sum.max(1.0);
@@ -64,6 +66,10 @@ pub fn draw_tiles(skies: &[DetectorSky], settings: &TileSettings, part: Use) -> 
         for _ in 0..settings.choices.min(pool.len()) {
             let anchor = pool.swap_remove(rng.random_range(0..pool.len()));
             let Some(tile) = tile_round(skies, settings, anchor, &mut rng) else { continue };
+            // In the corner of a block two objects may lead to one tile.
+            if drawn.contains(&(tile.sky, tile.row, tile.col)) {
+                continue;
+            }
             let mut after = counts;
             tile.objects.iter().filter(|o| !o.ignore).for_each(|o| after[o.class.index()] += 1.0);
             if after == counts {
@@ -82,6 +88,7 @@ pub fn draw_tiles(skies: &[DetectorSky], settings: &TileSettings, part: Use) -> 
         pools[class].extend(others);
         if let Some((_, tile)) = best {
             tile.objects.iter().filter(|o| !o.ignore).for_each(|o| counts[o.class.index()] += 1.0);
+            drawn.insert((tile.sky, tile.row, tile.col));
             tiles.push(tile);
         }
     }
