@@ -87,7 +87,7 @@ pub fn bench_pipeline(options: &BenchPipeline) -> Result<()> {
     let (batches, alternations) = (usize::from(options.batches), usize::from(options.alternations));
     let folder = tempfile::tempdir().context("a folder for the sky")?;
     let sky = folder.path().join("sky");
-    simulate_into(&SimConfig::emu_pilot(Tier::Demo, 1), &sky)?;
+    simulate_into(&SimConfig::emu_pilot(Tier::Demo, 1), &[], &sky)?;
     let used = || ticks_of(std::process::id()).unwrap_or(0);
     let watch = Watch::start(used());
     let mut text = format!(

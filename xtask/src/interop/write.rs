@@ -30,9 +30,11 @@ const SOURCES: usize = 7;
 /// Writes every kind of file into a folder; returns what is to be found in them.
 pub fn write(folder: &Path, seed: u64) -> Result<Value> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let images = images(folder, &mut rng)?;
+    let tables = [tables(folder, &mut rng)?, truth_tables(folder)?].concat();
     Ok(json!({
-        "images": images(folder, &mut rng)?,
-        "tables": [tables(folder, &mut rng)?, truth_tables(folder)?].concat(),
+        "images": images,
+        "tables": tables,
         "regions": regions(folder, &mut rng)?,
         "coco": [coco(folder, &mut rng)?],
         "mocs": mocs(folder, &mut rng)?,
