@@ -104,6 +104,9 @@ pub struct SimulateOptions {
     /// Seed of every random number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Every number of the sky as TOML (such as the `sim.toml` of another one), in place of --sky, --tier and --seed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sky", "tier", "seed"])]
+    config: Option<PathBuf>,
     /// Images beside the map: `rms.fits`, `artefact.fits`, `footprint.fits`.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "IMAGES")]
     images: Vec<ImageName>,
@@ -142,11 +145,17 @@ pub struct TilesOptions {
 /// Simulates a survey.
 ///
 /// # Errors
-/// If the folder exists or cannot be written, or the user interrupts.
+/// If the folder exists or cannot be written, the configuration cannot be read, or the user interrupts.
 pub fn simulate(options: &SimulateOptions) -> Result<()> {
     use_compute(&options.compute)?;
     let images: Vec<TruthImage> = options.images.iter().map(|&image| image.into()).collect();
-    let config = SimConfig::preset(options.sky.into(), options.tier.into(), options.seed);
+    let config = match &options.config {
+        None => SimConfig::preset(options.sky.into(), options.tier.into(), options.seed),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            SimConfig::from_toml(&text).with_context(|| path.display().to_string())?
+        }
+    };
     stages::simulate_into(&config, &images, &options.out)?;
     println!("{}", options.out.join("survey.toml").display());
     Ok(())
