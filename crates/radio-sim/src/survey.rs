@@ -2,6 +2,7 @@
 //!
 //! [`simulate`] is the main path: sky, truth, map in strips, frames, tables.
 
+use crate::artefact::Artefacts;
 use crate::config::SimConfig;
 use crate::error::SimError;
 use crate::frames::{Frame, PatchCounts, annotate, true_frames};
@@ -121,7 +122,7 @@ pub fn simulate_with(
     let fingerprint = config.fingerprint()?;
     std::fs::create_dir_all(out).map_err(|source| SimError::Io { path: out.to_path_buf(), source })?;
     step("sky", 0, 1);
-    let sky = Sky::new(config)?;
+    let mut sky = Sky::new(config)?;
     step("sky", 1, 1);
     step("truth", 0, 1);
     let boxes = ArtefactBoxes::new(&sky);
@@ -137,6 +138,10 @@ pub fn simulate_with(
     step("tables", 0, 1);
     let mut frames = true_frames(&sky, &objects, &patches);
     annotate(config, &mut frames);
+    let summary = summarise(config, fingerprint.clone(), &objects, spurious.len(), &frames, &patches, &sample);
+    // The tables of a large sky take their place.
+    drop(sample);
+    sky.artefacts = Artefacts::new(config, &[], 0..0);
     write_table(&truth_tables::objects_table(&sky, &objects, &wcs)?, out)?;
     write_table(&truth_tables::components_table(&objects, config)?, out)?;
     write_table(&truth_tables::frames_table(config, &frames, &wcs)?, out)?;
@@ -150,7 +155,6 @@ pub fn simulate_with(
         write_rgz_cutouts(config, &cutouts, &wcs, &paths("rgz_cutouts.csv"))?;
     }
     step("tables", 1, 1);
-    let summary = summarise(config, fingerprint, &objects, spurious.len(), &frames, &patches, &sample);
     Ok(SimulatedSurvey {
         folder: out.to_path_buf(),
         survey: paths("survey.toml"),
