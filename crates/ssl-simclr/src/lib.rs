@@ -27,10 +27,13 @@ pub mod projector;
 
 pub mod config;
 
+pub mod preset;
+
 pub mod embed;
 
 mod error;
 pub use config::{SimClrConfig, Temperature};
 pub use embed::Encoder;
 pub use error::{Result, SimClrError};
+pub use preset::{Pool, Preset, Settings, Stage};
 pub use pretrain::{Pretraining, StepReport, pretrain};

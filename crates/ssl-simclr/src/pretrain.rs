@@ -26,7 +26,12 @@ pub struct Pretraining {
     projector: Projector,
     adam: Adam,
     losses: Vec<f32>,
+    /// Configuration of the run whose weights this one started from, as TOML.
+    origin: Option<String>,
 }
+
+/// Key of the checkpoint's entry with the configuration of the run whose weights this one started from.
+pub const ORIGIN_KEY: &str = "started-from.toml";
 
 /// One finished step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,7 +115,25 @@ impl Pretraining {
         trunk.set_precision(config.precision);
         let projector = Projector::new(config.backbone.features(), config.projector, &mut rng);
         let adam = Adam::new(config.adam, trunk.parameters().iter().chain(projector.parameters()));
-        Ok(Self { config, frames, trunk, projector, adam, losses: Vec::new() })
+        Ok(Self { config, frames, trunk, projector, adam, losses: Vec::new(), origin: None })
+    }
+
+    /// A run at its first step that takes encoder and projector from the checkpoint of another: the second stage of a
+    /// preset ([`crate::Preset::SmartHulkSmgps`]).
+    ///
+    /// Optimiser, schedule and log start anew. The earlier run's configuration stays in this run's checkpoints
+    /// ([`ORIGIN_KEY`]).
+    ///
+    /// # Errors
+    /// As [`Pretraining::new`]; if the file was not written by pre-training, is damaged, or holds a network or projector of
+    /// other sizes.
+    pub fn start_from(config: SimClrConfig, frames: usize, path: &Path) -> Result<Self> {
+        let loaded = Checkpoint::read(path)?;
+        let mut run = Self::new(config, frames)?;
+        loaded.load_trunk(&mut run.trunk)?;
+        loaded.load_parameters(run.projector.parameters_mut())?;
+        run.origin = Some(loaded.text("simclr.toml")?.to_owned());
+        Ok(run)
     }
 
     /// One optimiser step; returns the loss before it.
@@ -168,6 +191,7 @@ impl Pretraining {
         file.tensors.insert("log.loss".into(), (vec![self.losses.len()], self.losses.clone()));
         file.text.insert("simclr.toml".into(), self.config.to_toml()?);
         file.text.insert("frames".into(), self.frames.to_string());
+        file.text.extend(self.origin.iter().map(|toml| (ORIGIN_KEY.to_owned(), toml.clone())));
         file.text.extend(text.into_iter().map(|(key, value)| (key.to_owned(), value)));
         Ok(file)
     }
@@ -200,6 +224,7 @@ impl Pretraining {
         let parameters = run.trunk.parameters().iter().chain(run.projector.parameters());
         loaded.load_adam(&mut run.adam, parameters)?;
         run.losses = run.read_losses(&loaded)?;
+        run.origin = loaded.checkpoint.text.get(ORIGIN_KEY).cloned();
         Ok(run)
     }
 

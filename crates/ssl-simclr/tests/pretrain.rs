@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::Array2;
-use radio_augment::{FrameSource, Recipe};
+use radio_augment::{Augmenter, FrameSource, Recipe};
 use radio_tensor::resnet::{Depth, ResNetConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use ssl_simclr::config::ProjectorConfig;
+use ssl_simclr::pretrain::ORIGIN_KEY;
 use ssl_simclr::{Encoder, Pretraining, SimClrConfig, SimClrError, pretrain};
 
 /// Cutouts with noise and a few Gaussian sources each.
@@ -133,6 +134,42 @@ fn a_checkpoint_gives_the_encoder_back() {
     assert_eq!((encoder.features(), encoder.recipe()), (32, &config().recipe));
     let again = encoder.embed(Arc::new(Sky(27)), 27, |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(again, features(run), "and batches of another size give the same features");
+}
+
+/// A second stage starts from all weights of the first, with nothing else of it, and is known by its checkpoints.
+#[test]
+fn a_second_stage_starts_from_the_weights_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first.safetensors"), folder.path().join("second.safetensors"));
+    let stage_1 = train(None, folder.path());
+    stage_1.checkpoint([]).unwrap().write(&first).unwrap();
+    let next = SimClrConfig { peak_lr: 1e-3, augmenter: Augmenter::banner(), ..config() };
+    let mut run = Pretraining::start_from(next.clone(), 27, &first).unwrap();
+    assert_eq!(
+        (run.trunk().parameters(), run.trunk().running()),
+        (stage_1.trunk().parameters(), stage_1.trunk().running())
+    );
+    assert_eq!((run.steps(), run.losses().len()), (0, 0));
+    let start = run.checkpoint([]).unwrap();
+    let before = stage_1.checkpoint([]).unwrap();
+    for (name, tensor) in &start.tensors {
+        match name.as_str() {
+            "log.loss" => assert!(tensor.1.is_empty()),
+            other if other.starts_with("optimizer.") => assert!(tensor.1.iter().all(|v| *v == 0.0), "{other}"),
+            other => assert_eq!(tensor, &before.tensors[other], "{other}"),
+        }
+    }
+    pretrain(&mut run, Arc::new(Sky(27)), |run, now| {
+        run.checkpoint([]).unwrap().write(&second).unwrap();
+        if now.step == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    let run = Pretraining::resume(next.clone(), 27, &second).unwrap();
+    let origin = &run.checkpoint([]).unwrap().text[ORIGIN_KEY];
+    assert_eq!(SimClrConfig::from_toml(origin).unwrap(), config());
+    let wider = SimClrConfig { projector: ProjectorConfig { hidden: 17, output: 8 }, ..next };
+    let error = Pretraining::start_from(wider, 27, &first).err().unwrap().to_string();
+    assert!(error.contains("projector.0.weight") && error.contains("17"), "{error}");
 }
 
 #[test]
