@@ -1,6 +1,6 @@
 //! What a loader does to cutouts: the paper's recipe, or a list of steps.
 
-use ndarray::Array3;
+use ndarray::{Array3, ArrayView2};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,17 @@ impl Preparation {
         match self {
             Self::Recipe(recipe) => recipe.check().map(|()| (3, recipe.size, recipe.size)),
             Self::Steps(steps) => steps.check().and_then(|()| steps.output_shape()),
+        }
+    }
+
+    /// Channels of a cutout `[H, W]` (NaN blank), finite; no augmentation.
+    ///
+    /// # Errors
+    /// As [`Recipe::channels`] and [`Preprocessing::channels`].
+    pub fn channels(&self, cutout: ArrayView2<f32>) -> Result<Array3<f32>, RecipeError> {
+        match self {
+            Self::Recipe(recipe) => recipe.channels(cutout),
+            Self::Steps(steps) => steps.channels(cutout),
         }
     }
 
