@@ -8,7 +8,7 @@ use frame_features::{
     ring_features,
 };
 use ndarray::{Array2, Axis};
-use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_augment::{Augmenter, FrameSource, Preparation, Recipe, ViewLoader};
 use radio_io::FeatureTable;
 use radio_tensor::resnet::ResNet;
 use rand::SeedableRng;
@@ -132,7 +132,11 @@ impl Baseline {
         mut progress: impl FnMut(usize),
     ) -> Result<Array2<f32>> {
         // Full resolution: the hand-made features need not shrink a frame to the encoder's input.
-        let recipe = Recipe { size: frames.set().frame_size(), ..config.recipe.clone() };
+        let recipe: Preparation = match &config.recipe {
+            Preparation::Recipe(recipe) => Recipe { size: frames.set().frame_size(), ..recipe.clone() }.into(),
+            // A list has its own idea of the size.
+            list => list.clone(),
+        };
         let rings = RingConfig::sixteen_rings();
         let complexity = ComplexityConfig::two_scales();
         let pixels = PixelConfig::thirty_two();

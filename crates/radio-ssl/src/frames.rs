@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use metrics::FrameGroup;
 use ndarray::Array2;
-use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_augment::{Augmenter, FrameSource, Preparation, ViewLoader};
 use radio_io::{Cutout, FrameId, FrameLabel, FrameLabels, FrameSet, Survey, separation_arcsec};
 use rayon::prelude::*;
 
@@ -76,7 +76,7 @@ impl SurveyFrames {
     ///
     /// # Errors
     /// If a mosaic or the labels cannot be used, or no frame remains.
-    pub fn open(survey: &Survey, recipe: &Recipe) -> Result<Arc<Self>> {
+    pub fn open(survey: &Survey, recipe: &(impl Into<Preparation> + Clone)) -> Result<Arc<Self>> {
         let set = FrameSet::of_survey(survey).with_context(|| format!("survey {}", survey.name))?;
         let labels = match &survey.labels {
             Some(path) => Some(FrameLabels::read(path)?.join(&set)?),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use radio_augment::Recipe;
+use radio_augment::Preparation;
 use radio_tensor::checkpoint::{Checkpoint, ENCODER_KEY, EncoderRecord};
 use radio_tensor::resnet::InputScaling;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct CardInput {
     /// Side of the images it was trained on, pixels; other sizes work.
     pub side: Option<usize>,
     /// From a cutout to channels in [0, 1].
-    pub recipe: Option<Recipe>,
+    pub recipe: Option<Preparation>,
     /// What the channels are scaled by inside the encoder.
     pub scaling: Option<InputScaling>,
 }
@@ -132,7 +132,9 @@ impl ModelCard {
         let parameters = file
             .tensors
             .iter()
-            .filter(|(name, _)| ["projector.", "optimizer.", "log."].iter().all(|other| !name.starts_with(other)))
+            .filter(|(name, _)| {
+                ["projector.", "predictor.", "optimizer.", "log."].iter().all(|other| !name.starts_with(other))
+            })
             .filter(|(name, _)| !name.ends_with("running_mean") && !name.ends_with("running_var"))
             .filter(|(name, _)| *name != "bn_data.weight")
             .map(|(_, (_, values))| values.len())
@@ -150,7 +152,7 @@ impl ModelCard {
             parameters,
             input: CardInput {
                 channels: 3,
-                side: recipe.as_ref().map(|recipe: &Recipe| recipe.size),
+                side: recipe.as_ref().and_then(|r: &Preparation| r.output_shape().ok()).map(|(_, rows, _)| rows),
                 recipe,
                 scaling: record.and_then(|record| record.input_scaling),
             },
@@ -182,10 +184,17 @@ impl ModelCard {
         line("parameters", self.parameters.to_string());
         let side = self.input.side.map_or("any size".into(), |side| format!("{side} × {side} pixels"));
         line("input", format!("{} channels in [0, 1], {side}", self.input.channels));
-        if let Some(recipe) = &self.input.recipe {
-            let contrasts = recipe.zscale_contrasts;
-            let clip = (recipe.sigma_low, recipe.sigma_up);
-            line("recipe", format!("sigma clip {} below and {} above, zscale contrasts {contrasts:?}", clip.0, clip.1));
+        match &self.input.recipe {
+            Some(Preparation::Recipe(recipe)) => {
+                let contrasts = recipe.zscale_contrasts;
+                let clip = (recipe.sigma_low, recipe.sigma_up);
+                line(
+                    "recipe",
+                    format!("sigma clip {} below and {} above, zscale contrasts {contrasts:?}", clip.0, clip.1),
+                );
+            }
+            Some(Preparation::Steps(list)) => line("recipe", format!("a list of {} transforms", list.steps.len())),
+            None => {}
         }
         if let Some(scaling) = &self.input.scaling {
             line("scaling", format!("× {}, mean {:?}, std {:?}", scaling.scale, scaling.mean, scaling.std));
@@ -254,7 +263,10 @@ fn training(config: &SimClrConfig, file: &Checkpoint) -> Result<CardTraining> {
         }
     }
     Ok(CardTraining {
-        method: format!("SimCLR, NT-Xent at temperature {}", f64::from(config.temperature)),
+        method: match config.byol {
+            Some(byol) => format!("BYOL, target momentum {} to {}", byol.target_momentum, byol.final_momentum),
+            None => format!("SimCLR, NT-Xent at temperature {}", f64::from(config.temperature)),
+        },
         frames: file.text.get("frames").and_then(|frames| frames.parse().ok()),
         data_fingerprint,
         data_sha256,

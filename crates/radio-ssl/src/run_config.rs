@@ -295,7 +295,7 @@ mod tests {
             Table4Config::preset(Preset::Quick, 4).with_settings(&settings)
         };
         let config = set(&["simclr.peak_lr=3e-4", "simclr.recipe.size=64", "simclr.epochs=3"]).unwrap();
-        assert_eq!((config.simclr.peak_lr, config.simclr.recipe.size, config.simclr.epochs), (3e-4, 64, 3));
+        assert_eq!((config.simclr.peak_lr, config.simclr.input_size(), config.simclr.epochs), (3e-4, 64, 3));
         let config = set(&["simclr.augmenter.steps.0.fraction=[0.3, 1.0]", "baselines=[\"rings\"]"]).unwrap();
         assert!(config.to_toml().unwrap().contains("0.3,"), "{}", config.to_toml().unwrap());
         assert_eq!(config.baselines, [Baseline::Rings]);

@@ -204,12 +204,12 @@ fn survey_summary(survey: &Survey, frames: &SurveyFrames) -> Vec<(String, String
 }
 
 fn provenance(config: &Table4Config, evaluation: &Evaluation) -> Result<Vec<(String, String)>> {
-    let SimClrConfig { batch_size, epochs, peak_lr, recipe, .. } = &config.simclr;
+    let SimClrConfig { batch_size, epochs, peak_lr, .. } = &config.simclr;
     let mut lines = vec![
         ("radio-ssl".to_owned(), config.version.clone()),
         ("preset".into(), config.preset.name().into()),
         ("seed".into(), config.seed.to_string()),
-        ("input".into(), format!("3 × {0} × {0} pixels (the paper: 224)", recipe.size)),
+        ("input".into(), format!("3 × {0} × {0} pixels (the paper: 224)", config.simclr.input_size())),
         (
             "encoder computes in".into(),
             format!("{}, kernel {}", config.simclr.precision.name(), kernel_in_use().name()),
@@ -251,7 +251,7 @@ fn notes(config: &Table4Config, frames: &SurveyFrames, judged: bool) -> Vec<Stri
     if config.preset != Preset::Paper && config.checkpoint_sha256.is_none() {
         notes.push(format!(
             "Inputs are {} pixels wide and training is short, so that the run ends on a laptop; the paper trains 224-pixel inputs for 100 epochs on GPUs.",
-            config.simclr.recipe.size
+            config.simclr.input_size()
         ));
     }
     if judged {

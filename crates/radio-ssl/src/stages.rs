@@ -211,7 +211,7 @@ pub fn encoder_fingerprint(checkpoint: &Path) -> Result<String> {
     let file = Checkpoint::read(checkpoint)?.checkpoint;
     let mut hasher = Sha256::new();
     for (name, (_, values)) in &file.tensors {
-        if ["projector.", "optimizer.", "log."].iter().all(|prefix| !name.starts_with(prefix)) {
+        if ["projector.", "predictor.", "optimizer.", "log."].iter().all(|prefix| !name.starts_with(prefix)) {
             hasher.update(name.as_bytes());
             values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
         }

@@ -53,7 +53,7 @@ fn our_checkpoint_becomes_what_pytorch_loads() {
     let run = told.training.unwrap();
     assert_eq!((run.seed, run.frames, run.steps, run.loss), (7, Some(225), 2, Some((3.5, 2.5))));
     assert!(std::fs::read_to_string(to.with_extension("card.md")).unwrap().starts_with("# Model card: resnet18"));
-    assert_eq!(Encoder::read(&to).unwrap().recipe().size, 96);
+    assert_eq!(Encoder::read(&to).unwrap().recipe().output_shape().unwrap(), (3, 96, 96));
 
     let half = folder.path().join("half.safetensors");
     convert_weights(&from, &half, &ConvertOptions { precision: "bf16".into(), with_head: true, ..options() }).unwrap();
@@ -72,7 +72,7 @@ fn a_keras_model_becomes_an_encoder() {
     let to = folder.path().join("keras.safetensors");
     convert_weights(Path::new(KERAS), &to, &ConvertOptions { input: InputName::Imagenet, ..options() }).unwrap();
     let encoder = Encoder::read(&to).unwrap();
-    assert_eq!((encoder.features(), encoder.recipe().size), (8, 64));
+    assert_eq!((encoder.features(), encoder.recipe().output_shape().unwrap().1), (8, 64));
     let told = card(&to);
     assert_eq!((told.network.as_str(), told.input.scaling), ("preactresnet18", Some(InputScaling::IMAGENET)));
     let origin = told.origin.unwrap();

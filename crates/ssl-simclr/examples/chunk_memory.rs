@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = SimClrConfig { chunk: Some(chunk), ..SimClrConfig::laptop(1, side, pairs, 1) };
     let mut run = Pretraining::new(config, pairs)?;
     let start = Instant::now();
-    let loss = run.step(1e-3, |chunk_idx| {
+    let outcome = run.step(1e-3, |chunk_idx| {
         // As the loader does it: made when asked for, the same each time, and not kept.
         let mut rng = ChaCha8Rng::seed_from_u64(chunk_idx as u64);
         let pixels: Vec<f32> = (0..2 * chunk * 3 * side * side).map(|_| rng.random()).collect();
@@ -25,6 +25,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = start.elapsed().as_secs_f64();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: not told").to_owned();
-    println!("{pairs} pairs in chunks of {chunk}, {side} px: loss {loss:.4}, {seconds:.2} s, {peak}");
+    println!("{pairs} pairs in chunks of {chunk}, {side} px: loss {:.4}, {seconds:.2} s, {peak}", outcome.loss);
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Every number a pre-training run depends on.
-use radio_augment::{Augmenter, Recipe, Sampling};
+use radio_augment::{Augmenter, Preparation, Recipe, Sampling};
 use radio_tensor::adam::AdamConfig;
 use radio_tensor::kernel::bf16_is_faster;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use radio_tensor::schedule::WarmupCosine;
 use serde::{Deserialize, Serialize};
 
+use crate::byol::ByolConfig;
 use crate::error::{Result, SimClrError};
 
 /// One pre-training run (Riggi et al. 2024, Tables 2 and 3). There is no `Default`: a run states all of it.
@@ -14,6 +15,9 @@ use crate::error::{Result, SimClrError};
 pub struct SimClrConfig {
     /// Seed of weights, order and views.
     pub seed: u64,
+    /// What is learnt from.
+    #[serde(default, skip_serializing_if = "Method::is_simclr")]
+    pub method: Method,
     /// Cutouts per step; the loss sees twice as many views.
     pub batch_size: usize,
     /// Cutouts that go through the trunk at once; all of the batch without it. Memory follows this number, the loss sees
@@ -28,7 +32,7 @@ pub struct SimClrConfig {
     pub peak_lr: f64,
     /// Learning rate at the end.
     pub floor_lr: f64,
-    /// Softmax temperature of NT-Xent.
+    /// Softmax temperature of NT-Xent; BYOL has no use for it.
     pub temperature: Temperature,
     /// How an epoch draws its cutouts.
     pub sampling: Sampling,
@@ -39,15 +43,70 @@ pub struct SimClrConfig {
     pub backbone: ResNetConfig,
     /// The projector between features and loss.
     pub projector: ProjectorConfig,
+    /// The numbers of BYOL, there if and only if it is the method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub byol: Option<ByolConfig>,
     /// The optimiser.
     pub adam: AdamConfig,
-    /// Pre-processing of a cutout.
-    pub recipe: Recipe,
+    /// Pre-processing of a cutout: a recipe, or a list of the authors' transforms that ends in three channels.
+    pub recipe: Preparation,
     /// What makes a view.
     pub augmenter: Augmenter,
+    /// When the run counts as collapsed and stops.
+    #[serde(default, skip_serializing_if = "CollapseStop::is_default")]
+    pub collapse: CollapseStop,
 }
 
-/// Sizes of the two dense layers of the projector; no batch norm (reference-facts D3, D5).
+/// A run stops once the spread of its embeddings ([`crate::head::embedding_std`]) has been below a limit for some steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollapseStop {
+    /// The limit; 0 lets every run go on.
+    pub below: f64,
+    /// Steps in a row.
+    pub steps: u64,
+}
+
+impl Default for CollapseStop {
+    /// Below a hundredth of the healthy spread for a hundred steps: our choice; Chen & He 2021 find the spread of a
+    /// collapsed network at 0 within the first steps.
+    fn default() -> Self {
+        Self { below: 0.01, steps: 100 }
+    }
+}
+
+impl CollapseStop {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How the two views of a cutout teach the encoder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Views of a cutout close together, views of different cutouts apart (NT-Xent); the paper's.
+    #[default]
+    SimClr,
+    /// One view predicts what a slowly following network makes of the other ([`crate::byol`]).
+    Byol,
+}
+
+impl Method {
+    /// The name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SimClr => "simclr",
+            Self::Byol => "byol",
+        }
+    }
+
+    fn is_simclr(&self) -> bool {
+        *self == Self::SimClr
+    }
+}
+
+/// Sizes of the two dense layers of the projector; no batch norm in SimCLR (reference-facts D3, D5), one between them in BYOL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectorConfig {
@@ -85,6 +144,7 @@ impl SimClrConfig {
     pub fn paper(seed: u64) -> Self {
         Self {
             seed,
+            method: Method::SimClr,
             batch_size: 128,
             chunk: None,
             epochs: 100,
@@ -96,9 +156,11 @@ impl SimClrConfig {
             precision: Precision::F32,
             backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 },
             projector: ProjectorConfig { hidden: 256, output: 128 },
+            byol: None,
             adam: AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
-            recipe: Recipe::paper(224),
+            recipe: Recipe::paper(224).into(),
             augmenter: Augmenter::hulk(),
+            collapse: CollapseStop::default(),
         }
     }
 
@@ -110,9 +172,14 @@ impl SimClrConfig {
             epochs,
             warmup_epochs: if epochs > 4 { 1 } else { 0 },
             peak_lr: 1e-3,
-            recipe: Recipe::paper(side),
+            recipe: Recipe::paper(side).into(),
             ..Self::paper(seed)
         }
+    }
+
+    /// The same run by BYOL.
+    pub fn with_byol(self, byol: ByolConfig) -> Self {
+        Self { method: Method::Byol, byol: Some(byol), ..self }
     }
 
     /// The same with the numbers this processor is fastest with: bf16 where its bf16 products are fast, f32 elsewhere.
@@ -146,9 +213,10 @@ impl SimClrConfig {
     pub fn check(&self) -> Result<()> {
         let sizes = [self.backbone.width, self.projector.hidden, self.projector.output];
         let betas = [self.adam.beta1, self.adam.beta2];
-        self.recipe.check().map_err(|e| SimClrError::Config(e.to_string()))?;
+        let (channels, rows, _) = self.recipe.output_shape().map_err(|e| SimClrError::Config(e.to_string()))?;
         self.augmenter.check().map_err(|e| SimClrError::Config(e.to_string()))?;
-        let rules: [(&'static str, bool, String); 8] = [
+        let momenta = self.byol.map_or([0.0; 2], |byol| [byol.target_momentum, byol.final_momentum]);
+        let rules: [(&'static str, bool, String); 13] = [
             ("batch_size is at least 2", self.batch_size >= 2, self.batch_size.to_string()),
             (
                 "chunk divides batch_size",
@@ -171,7 +239,28 @@ impl SimClrConfig {
                 sizes.iter().all(|size| (1..=4096).contains(size)),
                 format!("{sizes:?}"),
             ),
-            ("input size is at most 2048 pixels", self.recipe.size <= 2048, self.recipe.size.to_string()),
+            ("recipe ends in 3 channels", channels == 3, channels.to_string()),
+            ("input size is 1 to 2048 pixels", (1..=2048).contains(&rows), rows.to_string()),
+            (
+                "[byol] is there if and only if method is byol",
+                self.byol.is_some() == (self.method == Method::Byol),
+                self.method.name().into(),
+            ),
+            (
+                "predictor_hidden is 1 to 16384",
+                self.byol.is_none_or(|byol| (1..=16384).contains(&byol.predictor_hidden)),
+                self.byol.map_or(0, |byol| byol.predictor_hidden).to_string(),
+            ),
+            (
+                "0 <= target_momentum <= final_momentum <= 1",
+                0.0 <= momenta[0] && momenta[0] <= momenta[1] && momenta[1] <= 1.0,
+                format!("{momenta:?}"),
+            ),
+            (
+                "collapse is below a spread of 0 to 1, for 1 or more steps",
+                (0.0..=1.0).contains(&self.collapse.below) && self.collapse.steps >= 1,
+                format!("{} for {}", self.collapse.below, self.collapse.steps),
+            ),
             (
                 "Adam has 0 <= beta < 1 and epsilon > 0",
                 betas.iter().all(|beta| (0.0..1.0).contains(beta)) && self.adam.epsilon > 0.0,
@@ -200,6 +289,11 @@ impl SimClrConfig {
         self.chunk.map_or(1, |chunk| self.batch_size / chunk.max(1))
     }
 
+    /// Rows and columns of the encoder's input; 0 if the recipe does not fix them, which [`SimClrConfig::check`] refuses.
+    pub fn input_size(&self) -> usize {
+        self.recipe.output_shape().map_or(0, |(_, rows, _)| rows)
+    }
+
     /// Learning rate over the whole run.
     pub fn schedule(&self, steps_per_epoch: u64) -> WarmupCosine {
         WarmupCosine {
@@ -214,6 +308,7 @@ impl SimClrConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use radio_augment::{Preprocessing, Transform};
 
     #[test]
     fn toml_round_trip_and_unknown_keys() {
@@ -239,6 +334,42 @@ mod tests {
             let error = SimClrConfig { chunk: Some(wrong), ..SimClrConfig::paper(1) }.check().unwrap_err().to_string();
             assert!(error.contains("chunk divides") && error.contains(&format!("{wrong} and 128")), "{error}");
         }
+    }
+
+    /// A file without `method` is SimCLR's, and writes none; BYOL needs its numbers, and they need BYOL.
+    #[test]
+    fn byol_has_its_own_table() {
+        let simclr = SimClrConfig::paper(3);
+        let text = simclr.to_toml().unwrap();
+        assert!(!text.contains("method") && !text.contains("byol"), "{text}");
+        let byol = simclr.clone().with_byol(ByolConfig::grill());
+        let written = byol.to_toml().unwrap();
+        assert!(written.contains("method = \"byol\"") && written.contains("[byol]"), "{written}");
+        assert_eq!(SimClrConfig::from_toml(&written).unwrap(), byol);
+        let error = SimClrConfig::from_toml(&format!("method = \"byol\"\n{text}")).unwrap_err().to_string();
+        assert!(error.contains("[byol]"), "{error}");
+        for momenta in [(0.99, 0.9), (-0.1, 1.0), (0.9, 1.1), (f64::NAN, 1.0)] {
+            let numbers = ByolConfig { target_momentum: momenta.0, final_momentum: momenta.1, ..ByolConfig::grill() };
+            let error = simclr.clone().with_byol(numbers).check().unwrap_err().to_string();
+            assert!(error.contains("target_momentum"), "{error}");
+        }
+    }
+
+    /// A list of transforms in the place of the recipe; one without a size or with one channel is refused.
+    #[test]
+    fn the_recipe_may_be_a_list_of_transforms() {
+        let list = SimClrConfig { recipe: Preprocessing::paper(96).into(), ..SimClrConfig::paper(3) };
+        let text = list.to_toml().unwrap();
+        assert_eq!(SimClrConfig::from_toml(&text).unwrap(), list);
+        assert_eq!(list.input_size(), 96);
+        let refused = |recipe: Preprocessing| {
+            SimClrConfig { recipe: recipe.into(), ..SimClrConfig::paper(3) }.check().unwrap_err().to_string()
+        };
+        let error = refused(Preprocessing::released_model(64));
+        assert!(error.contains("3 channels") && error.contains("found 1"), "{error}");
+        let unsized_list = Preprocessing { steps: vec![Transform::Channels { count: 3 }], ..Preprocessing::paper(96) };
+        let error = refused(unsized_list);
+        assert!(error.contains("resize"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use ndarray::Array2;
-use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
+use radio_augment::{Augmenter, FrameSource, Preparation, ViewLoader};
 use radio_tensor::DuringStep;
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::resnet::ResNet;
@@ -19,13 +19,13 @@ use crate::pretrain::FromChannels;
 /// An encoder with the pre-processing it was trained on.
 pub struct Encoder {
     trunk: ResNet,
-    recipe: Recipe,
+    recipe: Preparation,
 }
 
 impl Encoder {
-    /// Pairs a trunk with its recipe.
-    pub fn new(trunk: ResNet, recipe: Recipe) -> Self {
-        Self { trunk, recipe }
+    /// Pairs a trunk with its pre-processing, a recipe or a list of transforms.
+    pub fn new(trunk: ResNet, recipe: impl Into<Preparation>) -> Self {
+        Self { trunk, recipe: recipe.into() }
     }
 
     /// Reads a checkpoint written by pre-training, or converted weights with a recipe (`recipe.toml`) inside.
@@ -36,8 +36,8 @@ impl Encoder {
         let loaded = Checkpoint::read(path)?;
         let recipe = loaded.text("recipe.toml");
         if let (Err(_), Ok(recipe), Some(record)) = (loaded.text("simclr.toml"), recipe, loaded.encoder()?) {
-            let recipe: Recipe = toml::from_str(recipe).map_err(|e| SimClrError::Config(e.to_string()))?;
-            recipe.check().map_err(|e| SimClrError::Config(e.to_string()))?;
+            let recipe: Preparation = toml::from_str(recipe).map_err(|e| SimClrError::Config(e.to_string()))?;
+            recipe.output_shape().map_err(|e| SimClrError::Config(e.to_string()))?;
             let mut trunk = ResNet::new(record.network, &mut ChaCha8Rng::seed_from_u64(0));
             loaded.load_trunk(&mut trunk)?;
             return Ok(Self { trunk, recipe });
@@ -55,7 +55,7 @@ impl Encoder {
     }
 
     /// The pre-processing the encoder expects.
-    pub fn recipe(&self) -> &Recipe {
+    pub fn recipe(&self) -> &Preparation {
         &self.recipe
     }
 
@@ -69,22 +69,33 @@ impl Encoder {
         &self,
         source: Arc<dyn FrameSource>,
         batch_size: usize,
-        mut progress: impl FnMut(usize) -> ControlFlow<()>,
+        progress: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Array2<f32>> {
-        let frames: Vec<usize> = (0..source.len()).collect();
-        let loader = ViewLoader::new(source, self.recipe.clone(), Augmenter { steps: Vec::new() }, 0);
-        let mut values = Vec::with_capacity(frames.len() * self.features());
-        let mut done = 0;
-        for batch in frames.chunks(batch_size.max(1)) {
-            let channels = Tensor::from_vec_of(loader.channels_batch(batch)?)?;
-            let features = self.trunk.embed(&channels)?;
-            values.extend(features.flatten_all().and_then(|f| f.to_vec1::<f32>()).during("features")?);
-            done += batch.len();
-            if progress(done).is_break() {
-                break;
-            }
-        }
-        let features = self.features();
-        Ok(Array2::from_shape_fn((done, features), |(row, col)| values[row * features + col]))
+        embed_frames(&self.trunk, &self.recipe, source, batch_size, progress)
     }
+}
+
+/// [`Encoder::embed`] for a trunk that stays where it is.
+pub(crate) fn embed_frames(
+    trunk: &ResNet,
+    recipe: &Preparation,
+    source: Arc<dyn FrameSource>,
+    batch_size: usize,
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<Array2<f32>> {
+    let frames: Vec<usize> = (0..source.len()).collect();
+    let loader = ViewLoader::new(source, recipe.clone(), Augmenter { steps: Vec::new() }, 0);
+    let width = trunk.config().features();
+    let mut values = Vec::with_capacity(frames.len() * width);
+    let mut done = 0;
+    for batch in frames.chunks(batch_size.max(1)) {
+        let channels = Tensor::from_vec_of(loader.channels_batch(batch)?)?;
+        let features = trunk.embed(&channels)?;
+        values.extend(features.flatten_all().and_then(|f| f.to_vec1::<f32>()).during("features")?);
+        done += batch.len();
+        if progress(done).is_break() {
+            break;
+        }
+    }
+    Ok(Array2::from_shape_fn((done, width), |(row, col)| values[row * width + col]))
 }

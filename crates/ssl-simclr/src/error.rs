@@ -55,6 +55,50 @@ pub enum SimClrError {
         /// Learning rate of that step.
         lr: f64,
     },
+    /// The gradient stopped being a number while the loss still was one.
+    #[error(
+        "the gradient of {parameter} is not finite at step {step} (epoch {epoch}, loss {loss}, learning rate {lr:e}): lower peak_lr or lengthen the warm-up"
+    )]
+    NonFiniteGradient {
+        /// The first parameter it happened to.
+        parameter: String,
+        /// Optimiser step, from 0.
+        step: u64,
+        /// Epoch, from 0.
+        epoch: u64,
+        /// The loss.
+        loss: f32,
+        /// Learning rate of that step.
+        lr: f64,
+    },
+    /// All cutouts have come to the same embedding.
+    #[error(
+        "the embeddings have collapsed: at step {step} (epoch {epoch}, learning rate {lr:e}) their std times the root of their width is {found:.2e}, and it was below {limit} for {steps} steps (about 1 is healthy): {advice}"
+    )]
+    Collapsed {
+        /// Optimiser step, from 0.
+        step: u64,
+        /// Epoch, from 0.
+        epoch: u64,
+        /// Learning rate of that step.
+        lr: f64,
+        /// The spread of the last step ([`crate::head::embedding_std`]).
+        found: f32,
+        /// The spread below which a step counts.
+        limit: f64,
+        /// Steps in a row that counted.
+        steps: u64,
+        /// What to change.
+        advice: &'static str,
+    },
+    /// Cutouts and labels of the monitor do not belong together.
+    #[error("the monitor has {frames} cutouts and {labels} labels: give one label for each cutout")]
+    MonitorLabels {
+        /// Cutouts, or rows of features.
+        frames: usize,
+        /// Labels.
+        labels: usize,
+    },
     /// A checkpoint of another run was offered for resuming.
     #[error("the checkpoint belongs to another run: {what}: expected {expected}, found {found}")]
     OtherRun {

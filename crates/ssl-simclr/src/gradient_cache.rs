@@ -30,12 +30,27 @@ use crate::projector::Contrast;
 pub fn cached_gradients(
     trunk: &mut ResNet,
     chunks: usize,
-    mut views: impl FnMut(usize) -> Result<Tensor>,
+    views: impl FnMut(usize) -> Result<Tensor>,
     contrast: impl FnOnce(&Tensor) -> Result<Contrast>,
 ) -> Result<(Contrast, Gradients)> {
-    let mut parts = Vec::with_capacity(chunks);
+    with_second_look(trunk, chunks, views, |_, _| Ok(()), |features, _| contrast(features))
+}
+
+/// As [`cached_gradients`], with a look at the views of every chunk in order, each once, before the trunk's own: what a
+/// target network makes of them. `contrast` gets what `look` returned as well.
+pub(crate) fn with_second_look<T>(
+    trunk: &mut ResNet,
+    chunks: usize,
+    mut views: impl FnMut(usize) -> Result<Tensor>,
+    mut look: impl FnMut(&mut ResNet, &Tensor) -> Result<T>,
+    contrast: impl FnOnce(&Tensor, &[T]) -> Result<Contrast>,
+) -> Result<(Contrast, Gradients)> {
+    let (mut parts, mut seen) = (Vec::with_capacity(chunks), Vec::with_capacity(chunks));
     for chunk in 0..chunks {
-        let features = trunk.forward(&views(chunk)?)?;
+        let views = views(chunk)?;
+        seen.push(look(trunk, &views)?);
+        let features = trunk.forward(&views)?;
+        drop(views);
         let rows = features.dims()[0];
         let expected = parts.first().map_or(rows, |first: &Tensor| first.dims()[0]);
         if rows % 2 != 0 || rows != expected {
@@ -44,7 +59,7 @@ pub fn cached_gradients(
         parts.push(features);
     }
     let half = parts.first().map_or(0, |first| first.dims()[0] / 2);
-    let contrast = contrast(&joined(&parts, half)?)?;
+    let contrast = contrast(&joined(&parts)?, &seen)?;
     let d_features = contrast.d_features.to_dtype(DType::F32).during("gradient of the features")?;
     // Running statistics have seen every chunk by now; the second forwards must not count again.
     let running = trunk.running().to_vec();
@@ -70,7 +85,8 @@ pub fn cached_gradients(
 }
 
 /// First halves of all chunks, then second halves.
-fn joined(parts: &[Tensor], half: usize) -> Result<Tensor> {
+pub(crate) fn joined(parts: &[Tensor]) -> Result<Tensor> {
+    let half = parts.first().map_or(0, |first| first.dims()[0] / 2);
     if let [only] = parts {
         return Ok(only.clone());
     }

@@ -1,11 +1,12 @@
-//! Contrastive pre-training (SimCLR) of an image encoder on unlabelled radio cutouts.
+//! Pre-training (SimCLR, BYOL) of an image encoder on unlabelled radio cutouts.
 //!
-//! Two random views of one cutout should land close together in the embedding, views of different cutouts far
-//! apart. No label is ever read here; FITS stays in `radio-io`.
+//! Two random views of one cutout should land close together in the embedding; views of different cutouts far apart (SimCLR),
+//! or wherever they are (BYOL). Nothing learns from a label: only the monitor ([`knn_monitor`]) reads any, and it changes no
+//! bit of a run. FITS stays in `radio-io`.
 //!
 //! Reading order: [`pretrain::pretrain`], the whole training loop from top to bottom, then
-//! [`nt_xent::nt_xent`], the loss, and [`gradient_cache`], batches larger than memory, then [`SimClrConfig`], every
-//! number a run depends on.
+//! [`nt_xent::nt_xent`], the loss, or [`byol`], and [`gradient_cache`], batches larger than memory, then [`SimClrConfig`],
+//! every number a run depends on, and [`preset`], the paper's five models.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -25,15 +26,25 @@ pub mod gradient_cache;
 
 pub mod projector;
 
+pub mod byol;
+
+pub mod head;
+
 pub mod config;
 
 pub mod preset;
 
 pub mod embed;
 
+pub mod knn_monitor;
+
+mod training_log;
+
 mod error;
-pub use config::{SimClrConfig, Temperature};
+pub use config::{Method, SimClrConfig, Temperature};
 pub use embed::Encoder;
 pub use error::{Result, SimClrError};
+pub use knn_monitor::{KnnAccuracy, KnnMonitor};
 pub use preset::{Pool, Preset, Settings, Stage};
 pub use pretrain::{Pretraining, StepReport, pretrain};
+pub use training_log::TrainingLog;

@@ -159,7 +159,7 @@ impl SimClrConfig {
                 epochs: paper.epochs / 10,
                 warmup_epochs: paper.warmup_epochs / 10,
                 peak_lr: 1e-3,
-                recipe: Recipe::paper(96),
+                recipe: Recipe::paper(96).into(),
                 ..paper
             },
         }
@@ -231,7 +231,7 @@ mod tests {
             for Stage { pool, config } in stages {
                 config.check().unwrap();
                 assert_eq!((config.batch_size, config.warmup_epochs, config.peak_lr), (128, 10, 0.1), "{preset}");
-                assert_eq!((config.projector.hidden, config.projector.output, config.recipe.size), (256, 128, 224));
+                assert_eq!((config.projector.hidden, config.projector.output, config.input_size()), (256, 128, 224));
                 assert_eq!(config.epochs, if pool.is_centred() { 500 } else { 100 });
                 let has = |wanted: fn(&AugmentStep) -> bool| config.augmenter.steps.iter().any(wanted);
                 assert_eq!(has(|step| matches!(step, AugmentStep::Threshold { .. })), !pool.is_centred());
@@ -257,7 +257,7 @@ mod tests {
                     epochs: paper.config.epochs,
                     warmup_epochs: 10,
                     peak_lr: 0.1,
-                    recipe: Recipe::paper(224),
+                    recipe: Recipe::paper(224).into(),
                     ..stage.config
                 };
                 assert_eq!((stage.pool, back), (paper.pool, paper.config));

@@ -1,4 +1,4 @@
-//! The training loop: views → trunk → projector → NT-Xent → gradients → Adam.
+//! The training loop: views → trunk → projector → NT-Xent (or BYOL) → gradients → Adam.
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,27 +7,56 @@ use candle_core::{Device, Tensor};
 use radio_augment::{FrameSource, ViewLoader};
 use radio_tensor::DuringStep;
 use radio_tensor::adam::Adam;
-use radio_tensor::checkpoint::{Checkpoint, Loaded};
+use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::parameter::Parameter;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::resnet::{Gradients, ResNet};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
-use crate::config::SimClrConfig;
+use crate::byol::{Heads, Target};
+use crate::config::{Method, SimClrConfig};
 use crate::error::{Result, SimClrError};
-use crate::gradient_cache::cached_gradients;
+use crate::gradient_cache::{cached_gradients, joined, with_second_look};
+use crate::head::Contrast;
+use crate::knn_monitor::{KnnAccuracy, KnnMonitor};
 use crate::projector::Projector;
+use crate::training_log::TrainingLog;
 
 /// A pre-training run under way: all that a resumed process needs to continue to the same bits.
 pub struct Pretraining {
     config: SimClrConfig,
     frames: usize,
+    total_steps: u64,
     trunk: ResNet,
-    projector: Projector,
+    head: Head,
     adam: Adam,
-    losses: Vec<f32>,
+    log: TrainingLog,
+    monitor: Option<KnnMonitor>,
     /// Configuration of the run whose weights this one started from, as TOML.
     origin: Option<String>,
+}
+
+/// What stands between the features and the loss.
+enum Head {
+    SimClr(Projector),
+    Byol(Heads, Target),
+}
+
+impl Head {
+    fn parameters(&self) -> &[Parameter] {
+        match self {
+            Self::SimClr(projector) => projector.parameters(),
+            Self::Byol(heads, _) => heads.parameters(),
+        }
+    }
+
+    fn parameters_mut(&mut self) -> &mut [Parameter] {
+        match self {
+            Self::SimClr(projector) => projector.parameters_mut(),
+            Self::Byol(heads, _) => heads.parameters_mut(),
+        }
+    }
 }
 
 /// Key of the checkpoint's entry with the configuration of the run whose weights this one started from.
@@ -42,10 +71,23 @@ pub struct StepReport {
     pub total_steps: u64,
     /// Epoch of this step, from 0.
     pub epoch: u64,
-    /// NT-Xent of this step, in nats.
+    /// Loss of this step: NT-Xent in nats, or BYOL's.
     pub loss: f32,
     /// Learning rate of this step.
     pub lr: f64,
+    /// Spread of the embeddings, about 1 if healthy and 0 if collapsed ([`crate::head::embedding_std`]).
+    pub embedding_std: f32,
+    /// What the monitor found, if an epoch ended with this step and it looked.
+    pub knn: Option<KnnAccuracy>,
+}
+
+/// What one optimiser step found, before it changed the weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepOutcome {
+    /// The loss.
+    pub loss: f32,
+    /// Spread of the embeddings.
+    pub embedding_std: f32,
 }
 
 /// Trains `run` to its end, from wherever it stands.
@@ -54,7 +96,8 @@ pub struct StepReport {
 /// breaks, training stops there. Returns whether the run is complete.
 ///
 /// # Errors
-/// If views cannot be made, or the loss stops being a finite number.
+/// If views cannot be made, loss or gradient stops being finite, or the embeddings collapse ([`crate::config::CollapseStop`]).
+/// What is not finite never reaches the weights: after such an error `run` stands as it did before the step.
 pub fn pretrain(
     run: &mut Pretraining,
     source: Arc<dyn FrameSource>,
@@ -80,7 +123,7 @@ pub fn pretrain(
         while batch < steps_per_epoch as usize {
             let lr = schedule.lr(step);
             let mut next = 0;
-            let loss = run.step(lr, |k| {
+            let StepOutcome { loss, embedding_std } = run.step(lr, |k| {
                 let place = batch * chunks + k;
                 let views = if k < next { None } else { fresh.next() };
                 next = next.max(k + 1);
@@ -89,11 +132,10 @@ pub fn pretrain(
                     _ => Tensor::from_vec_of(loader.views(epoch, &order[place * chunk..][..chunk])?),
                 }
             })?;
-            if !loss.is_finite() {
-                return Err(SimClrError::Diverged { step, epoch, loss, lr });
-            }
+            run.check_spread(lr)?;
             (step, batch) = (step + 1, batch + 1);
-            let now = StepReport { step, total_steps: schedule.total_steps, epoch, loss, lr };
+            let knn = if batch == steps_per_epoch as usize { run.look(epoch + 1)? } else { None };
+            let now = StepReport { step, total_steps: schedule.total_steps, epoch, loss, lr, embedding_std, knn };
             if report(run, now).is_break() {
                 return Ok(step == schedule.total_steps);
             }
@@ -109,20 +151,29 @@ impl Pretraining {
     /// If the configuration contradicts itself, or there are fewer cutouts than a batch.
     pub fn new(config: SimClrConfig, frames: usize) -> Result<Self> {
         config.check()?;
-        config.steps_per_epoch(frames)?;
+        let total_steps = config.steps_per_epoch(frames)? * config.epochs;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let mut trunk = ResNet::new(config.backbone, &mut rng);
         trunk.set_precision(config.precision);
-        let projector = Projector::new(config.backbone.features(), config.projector, &mut rng);
-        let adam = Adam::new(config.adam, trunk.parameters().iter().chain(projector.parameters()));
-        Ok(Self { config, frames, trunk, projector, adam, losses: Vec::new(), origin: None })
+        let features = config.backbone.features();
+        let head = match (config.method, config.byol) {
+            (Method::Byol, Some(byol)) => {
+                let heads = Heads::new(features, config.projector, byol, &mut rng);
+                let target = Target::of(&trunk, heads.projector());
+                Head::Byol(heads, target)
+            }
+            _ => Head::SimClr(Projector::new(features, config.projector, &mut rng)),
+        };
+        let adam = Adam::new(config.adam, trunk.parameters().iter().chain(head.parameters()));
+        let (log, monitor, origin) = (TrainingLog::default(), None, None);
+        Ok(Self { config, frames, total_steps, trunk, head, adam, log, monitor, origin })
     }
 
     /// A run at its first step that takes encoder and projector from the checkpoint of another: the second stage of a
     /// preset ([`crate::Preset::SmartHulkSmgps`]).
     ///
-    /// Optimiser, schedule and log start anew. The earlier run's configuration stays in this run's checkpoints
-    /// ([`ORIGIN_KEY`]).
+    /// From a run of the other method only the encoder is taken. Optimiser, schedule and log start anew, BYOL's target as a
+    /// copy. The earlier run's configuration stays in this run's checkpoints ([`ORIGIN_KEY`]).
     ///
     /// # Errors
     /// As [`Pretraining::new`]; if the file was not written by pre-training, is damaged, or holds a network or projector of
@@ -130,28 +181,108 @@ impl Pretraining {
     pub fn start_from(config: SimClrConfig, frames: usize, path: &Path) -> Result<Self> {
         let loaded = Checkpoint::read(path)?;
         let mut run = Self::new(config, frames)?;
+        let origin = loaded.text("simclr.toml")?;
         loaded.load_trunk(&mut run.trunk)?;
-        loaded.load_parameters(run.projector.parameters_mut())?;
-        run.origin = Some(loaded.text("simclr.toml")?.to_owned());
+        if SimClrConfig::from_toml(origin)?.method == run.config.method {
+            loaded.load_parameters(run.head.parameters_mut())?;
+        }
+        if let Head::Byol(heads, target) = &mut run.head {
+            *target = Target::of(&run.trunk, heads.projector());
+        }
+        run.origin = Some(origin.to_owned());
         Ok(run)
     }
 
-    /// One optimiser step; returns the loss before it.
+    /// Looks at labelled cutouts as the training goes on; a resumed run has to be told again. No bit of the run changes.
+    pub fn set_monitor(&mut self, monitor: Option<KnnMonitor>) {
+        self.monitor = monitor;
+    }
+
+    /// One optimiser step; returns what it found before it.
     ///
     /// `views(k)` gives the views of chunk `k` of the batch, `[2 * chunk, 3, s, s]`, and may be asked for a chunk twice
     /// ([`cached_gradients`]); without `chunk` in the configuration there is one chunk, the whole batch.
     ///
     /// # Errors
-    /// If the views cannot be made or have another shape.
-    pub fn step(&mut self, lr: f64, views: impl FnMut(usize) -> Result<Tensor>) -> Result<f32> {
-        let Self { config, trunk, projector, adam, .. } = self;
-        let contrast_all = |features: &Tensor| projector.contrast(features, config.temperature);
-        let (contrast, mut gradients) = cached_gradients(trunk, config.chunks(), views, contrast_all)?;
-        gradients.extend(contrast.gradients);
-        let parameters = trunk.parameters_mut().iter_mut().chain(projector.parameters_mut());
-        adam.step(lr, parameters, &gradients)?;
-        self.losses.push(contrast.loss);
-        Ok(contrast.loss)
+    /// If the views cannot be made or have another shape; if loss or gradient is not finite, and then nothing has changed but
+    /// running statistics.
+    pub fn step(&mut self, lr: f64, views: impl FnMut(usize) -> Result<Tensor>) -> Result<StepOutcome> {
+        let (mut contrast, mut gradients) = self.gradients(views)?;
+        gradients.append(&mut contrast.gradients);
+        self.check_finite(contrast.loss, &gradients, lr)?;
+        let Self { config, trunk, head, adam, log, .. } = self;
+        let step = adam.steps;
+        adam.step(lr, trunk.parameters_mut().iter_mut().chain(head.parameters_mut()), &gradients)?;
+        if let (Head::Byol(heads, target), Some(byol)) = (head, config.byol) {
+            let online = trunk.parameters().iter().chain(heads.projector());
+            target.follow(online, byol.momentum(step, self.total_steps));
+        }
+        log.losses.push(contrast.loss);
+        log.embedding_stds.push(contrast.embedding_std);
+        Ok(StepOutcome { loss: contrast.loss, embedding_std: contrast.embedding_std })
+    }
+
+    /// Loss and gradients of a batch; those of the trunk apart from the head's.
+    pub(crate) fn gradients(&mut self, views: impl FnMut(usize) -> Result<Tensor>) -> Result<(Contrast, Gradients)> {
+        let Self { config, trunk, head, .. } = self;
+        match head {
+            Head::SimClr(projector) => {
+                let contrast = |features: &Tensor| projector.contrast(features, config.temperature);
+                cached_gradients(trunk, config.chunks(), views, contrast)
+            }
+            Head::Byol(heads, Target { trunk: target, projector }) => with_second_look(
+                trunk,
+                config.chunks(),
+                views,
+                |trunk, views| target.features(trunk, views),
+                |features, targets| heads.contrast(features, &projector.project(&joined(targets)?)?),
+            ),
+        }
+    }
+
+    fn check_finite(&self, loss: f32, gradients: &[Vec<f32>], lr: f64) -> Result<()> {
+        let (step, epoch) = (self.adam.steps, self.epoch());
+        if !loss.is_finite() {
+            return Err(SimClrError::Diverged { step, epoch, loss, lr });
+        }
+        match self.parameters().zip(gradients).find(|(_, gradient)| !all_finite(gradient)) {
+            Some((p, _)) => Err(SimClrError::NonFiniteGradient { parameter: p.name.clone(), step, epoch, loss, lr }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the embeddings of the last steps still differ from each other.
+    fn check_spread(&self, lr: f64) -> Result<()> {
+        let limit = self.config.collapse.below;
+        let steps = self.log.steps_below(limit);
+        if steps < self.config.collapse.steps {
+            return Ok(());
+        }
+        let advice = match self.config.method {
+            Method::SimClr => "lower peak_lr, lengthen the warm-up, or raise the temperature",
+            Method::Byol => "lower peak_lr, lengthen the warm-up, or raise target_momentum",
+        };
+        let found = self.log.embedding_stds.last().copied().unwrap_or(f32::NAN);
+        let step = self.adam.steps.saturating_sub(1);
+        let epoch = step / self.steps_per_epoch();
+        Err(SimClrError::Collapsed { step, epoch, lr, found, limit, steps, advice })
+    }
+
+    /// What the monitor finds after `epoch` epochs, if there is one and it is its turn.
+    fn look(&mut self, epoch: u64) -> Result<Option<KnnAccuracy>> {
+        let Some(monitor) = &self.monitor else { return Ok(None) };
+        let SimClrConfig { epochs, recipe, batch_size, .. } = &self.config;
+        let found = monitor.after(epoch, *epochs, &self.trunk, recipe, *batch_size)?;
+        self.log.knn.extend(found);
+        Ok(found)
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        (self.total_steps / self.config.epochs.max(1)).max(1)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.adam.steps / self.steps_per_epoch()
     }
 
     /// The run's configuration.
@@ -174,9 +305,27 @@ impl Pretraining {
         self.adam.steps
     }
 
-    /// Loss of every step so far, in nats.
+    /// Loss of every step so far.
     pub fn losses(&self) -> &[f32] {
-        &self.losses
+        &self.log.losses
+    }
+
+    /// What the run remembers of its steps.
+    pub fn log(&self) -> &TrainingLog {
+        &self.log
+    }
+
+    /// Weights of the projector, and of BYOL's predictor behind them.
+    pub fn head_parameters(&self) -> &[Parameter] {
+        self.head.parameters()
+    }
+
+    /// BYOL's target network.
+    pub fn target(&self) -> Option<&Target> {
+        match &self.head {
+            Head::SimClr(_) => None,
+            Head::Byol(_, target) => Some(target),
+        }
     }
 
     /// The whole state as a checkpoint; `text` adds entries (as the record of the surrounding run).
@@ -186,9 +335,12 @@ impl Pretraining {
     pub fn checkpoint<'a>(&self, text: impl IntoIterator<Item = (&'a str, String)>) -> Result<Checkpoint> {
         let mut file = Checkpoint::default();
         file.put_trunk(&self.trunk);
-        file.put_parameters(self.projector.parameters());
+        file.put_parameters(self.head.parameters());
+        if let Some(target) = self.target() {
+            target.put(&mut file);
+        }
         file.put_adam(&self.adam, self.parameters());
-        file.tensors.insert("log.loss".into(), (vec![self.losses.len()], self.losses.clone()));
+        self.log.put(&mut file);
         file.text.insert("simclr.toml".into(), self.config.to_toml()?);
         file.text.insert("frames".into(), self.frames.to_string());
         file.text.extend(self.origin.iter().map(|toml| (ORIGIN_KEY.to_owned(), toml.clone())));
@@ -220,21 +372,33 @@ impl Pretraining {
             });
         }
         loaded.load_trunk(&mut run.trunk)?;
-        loaded.load_parameters(run.projector.parameters_mut())?;
-        let parameters = run.trunk.parameters().iter().chain(run.projector.parameters());
+        loaded.load_parameters(run.head.parameters_mut())?;
+        if let Head::Byol(_, target) = &mut run.head {
+            target.load(&loaded)?;
+        }
+        let parameters = run.trunk.parameters().iter().chain(run.head.parameters());
         loaded.load_adam(&mut run.adam, parameters)?;
-        run.losses = run.read_losses(&loaded)?;
+        run.log = TrainingLog::read(&loaded, run.adam.steps)?;
         run.origin = loaded.checkpoint.text.get(ORIGIN_KEY).cloned();
         Ok(run)
     }
 
-    fn read_losses(&self, loaded: &Loaded) -> Result<Vec<f32>> {
-        Ok(loaded.tensor("log.loss", &[self.adam.steps as usize])?.to_vec())
-    }
-
     fn parameters(&self) -> impl Iterator<Item = &Parameter> {
-        self.trunk.parameters().iter().chain(self.projector.parameters())
+        self.trunk.parameters().iter().chain(self.head.parameters())
     }
+}
+
+/// Whether every value is finite: a product with 0 is 0, or else NaN. In blocks, for which the compiler has vectors.
+fn all_finite(values: &[f32]) -> bool {
+    const BLOCK: usize = 1 << 14;
+    let finite = |block: &[f32]| {
+        let mut lanes = [0f32; 16];
+        for chunk in block.chunks(16) {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane += v * 0.0);
+        }
+        lanes.iter().all(|lane| *lane == 0.0)
+    };
+    values.par_chunks(BLOCK).all(finite)
 }
 
 /// Moves a batch of channels from the loader into candle without a copy.

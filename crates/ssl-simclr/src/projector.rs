@@ -1,27 +1,19 @@
 //! The projector: dense, ReLU, dense, in candle; the loss sees its output, the features lie before it.
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use radio_tensor::DuringStep;
 use radio_tensor::parameter::Parameter;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ProjectorConfig, Temperature};
 use crate::error::Result;
+pub use crate::head::Contrast;
+use crate::head::{differentiate, leaves};
 use crate::nt_xent::nt_xent;
 
 /// Weights of the projector; names as PyTorch's `Sequential(Linear, ReLU, Linear)` under `projector`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projector {
     parameters: [Parameter; 4],
-}
-
-/// The loss of one batch and its gradients.
-pub struct Contrast {
-    /// NT-Xent, in nats.
-    pub loss: f32,
-    /// With respect to the features, `[2N, features]`.
-    pub d_features: Tensor,
-    /// With respect to the projector's parameters, in their order.
-    pub gradients: Vec<Vec<f32>>,
 }
 
 impl Projector {
@@ -55,28 +47,11 @@ impl Projector {
     /// # Errors
     /// On another shape.
     pub fn contrast(&self, features: &Tensor, temperature: Temperature) -> Result<Contrast> {
-        let variables = self
-            .parameters
-            .iter()
-            .map(|p| Var::from_slice(&p.values, p.shape.as_slice(), &Device::Cpu))
-            .collect::<candle_core::Result<Vec<Var>>>()
-            .during("projector weights")?;
+        let variables = leaves(&self.parameters).during("projector weights")?;
         // The trunk's features are a leaf of candle's graph; their gradient goes back to the trunk.
         let leaf = Var::from_tensor(features).during("features as a leaf")?;
         let z = project(leaf.as_tensor(), &variables).during("projector")?;
-        let loss = nt_xent(&z, temperature)?;
-        let store = loss.backward().during("gradient of the projector")?;
-        let gradient = |var: &Var| store.get(var).cloned().map_or_else(|| var.zeros_like(), Ok);
-        let gradients = variables
-            .iter()
-            .map(|var| gradient(var).and_then(|g| g.flatten_all()).and_then(|g| g.to_vec1()))
-            .collect::<candle_core::Result<Vec<Vec<f32>>>>()
-            .during("gradient of the projector")?;
-        Ok(Contrast {
-            loss: loss.to_scalar().during("NT-Xent")?,
-            d_features: gradient(&leaf).during("gradient of the features")?,
-            gradients,
-        })
+        differentiate(&nt_xent(&z, temperature)?, &z, &leaf, &variables)
     }
 }
 
@@ -91,6 +66,7 @@ fn project(features: &Tensor, variables: &[Var]) -> candle_core::Result<Tensor> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
     use rand::{Rng, SeedableRng};
 
     /// Every gradient along its own direction, by central differences.

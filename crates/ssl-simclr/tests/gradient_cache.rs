@@ -185,7 +185,7 @@ fn config(chunk: Option<usize>) -> SimClrConfig {
         peak_lr: 3e-3,
         backbone: TRUNK,
         projector: ProjectorConfig { hidden: 16, output: 8 },
-        recipe: Recipe::paper(SIDE),
+        recipe: Recipe::paper(SIDE).into(),
         ..SimClrConfig::paper(9)
     }
 }

@@ -1,0 +1,225 @@
+//! Both methods through kills, threads, the monitor and collapse: what must hold whatever is learnt from.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed set-up is a failed test
+
+mod sky;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use radio_augment::{Augmenter, Recipe};
+use radio_tensor::checkpoint::Checkpoint;
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sky::Sky;
+use ssl_simclr::byol::ByolConfig;
+use ssl_simclr::config::{CollapseStop, ProjectorConfig};
+use ssl_simclr::{KnnMonitor, Method, Pretraining, SimClrConfig, SimClrError, pretrain};
+
+const FRAMES: usize = 27;
+
+fn simclr() -> SimClrConfig {
+    SimClrConfig {
+        batch_size: 8,
+        epochs: 3,
+        warmup_epochs: 1,
+        peak_lr: 3e-3,
+        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 },
+        projector: ProjectorConfig { hidden: 16, output: 8 },
+        recipe: Recipe::paper(32).into(),
+        ..SimClrConfig::paper(9)
+    }
+}
+
+fn byol() -> SimClrConfig {
+    simclr().with_byol(ByolConfig { predictor_hidden: 16, target_momentum: 0.9, final_momentum: 1.0 })
+}
+
+fn monitor(every: u64) -> KnnMonitor {
+    KnnMonitor::new(Arc::new(Sky(20)), (0..20).map(|i| i % 3).collect(), every).unwrap()
+}
+
+/// Goes on for `steps` steps at most; returns the bytes of the checkpoint after them.
+fn go_on(run: &mut Pretraining, steps: u64, path: &Path) -> Vec<u8> {
+    let end = run.steps() + steps;
+    pretrain(run, Arc::new(Sky(FRAMES)), |_, now| match now.step < end {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    })
+    .unwrap();
+    run.checkpoint([]).unwrap().write(path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Twenty kills at random batches for each method and for a batch in chunks, one to three of them in one run.
+#[test]
+fn killed_twenty_times_the_checkpoint_has_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for config in [simclr(), byol(), SimClrConfig { chunk: Some(4), ..byol() }] {
+        let mut whole = Pretraining::new(config.clone(), FRAMES).unwrap();
+        whole.set_monitor(Some(monitor(2)));
+        let want = go_on(&mut whole, 9, &path);
+        assert_eq!((whole.steps(), whole.log().knn.len()), (9, 2), "after epoch 2 and the last");
+        let mut kills = 0;
+        while kills < 20 {
+            let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
+            let mut got = Vec::new();
+            while run.steps() < 9 {
+                run.set_monitor(Some(monitor(2)));
+                got = go_on(&mut run, rng.random_range(2..7), &path);
+                kills += usize::from(run.steps() < 9);
+                run = Pretraining::resume(config.clone(), FRAMES, &path).unwrap();
+            }
+            assert!(got == want, "{:?}, after {kills} kills", config.method);
+        }
+    }
+}
+
+#[test]
+fn byol_has_the_same_bits_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let bits = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let path = folder.path().join(threads.to_string());
+        pool.install(|| go_on(&mut Pretraining::new(byol(), FRAMES).unwrap(), 5, &path))
+    };
+    let one = bits(1);
+    assert!(one == bits(2) && one == bits(3));
+}
+
+/// What the monitor writes is its own log, and all else is as without it.
+#[test]
+fn the_monitor_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    for config in [simclr(), byol()] {
+        let bits = |monitor: Option<KnnMonitor>| {
+            let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
+            run.set_monitor(monitor);
+            let mut told = Vec::new();
+            pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, now| {
+                told.extend(now.knn.map(|knn| (now.step, knn)));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            assert!(told.iter().map(|(_, knn)| *knn).eq(run.log().knn.iter().copied()));
+            run.checkpoint([]).unwrap().write(&path).unwrap();
+            (Checkpoint::read(&path).unwrap().checkpoint, told)
+        };
+        let ((plain, nothing), (mut watched, told)) = (bits(None), bits(Some(monitor(1))));
+        assert!(nothing.is_empty());
+        assert_eq!(told.iter().map(|(step, knn)| (*step, knn.epoch)).collect::<Vec<_>>(), [(3, 1), (6, 2), (9, 3)]);
+        assert!(told.iter().all(|(_, knn)| (0.0..=1.0).contains(&knn.accuracy)), "{told:?}");
+        watched.tensors.retain(|name, _| !name.starts_with("log.knn"));
+        assert!(plain == watched);
+    }
+    let error = KnnMonitor::new(Arc::new(Sky(20)), vec![0; 19], 1).err().unwrap();
+    assert!(matches!(error, SimClrError::MonitorLabels { frames: 20, labels: 19 }), "{error}");
+    assert!(KnnMonitor::new(Arc::new(Sky(20)), vec![0; 20], 0).is_err());
+}
+
+/// Both methods learn something: BYOL's distance falls far, and its embeddings stay apart.
+#[test]
+fn byol_brings_views_together_without_collapse() {
+    let config = SimClrConfig { epochs: 30, augmenter: Augmenter::banner(), ..byol() };
+    let mut run = Pretraining::new(config, FRAMES).unwrap();
+    pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, now| {
+        assert!(now.loss >= 0.0 && now.loss <= 8.0 && now.embedding_std > 0.05, "{now:?}");
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let (start, end) = (mean(&run.losses()[..6]), mean(&run.losses()[84..]));
+    assert!(end < 0.75 * start, "distance {start} at the start, {end} at the end");
+}
+
+/// A spread that no run can hold stops it after so many steps, whether or not it was resumed in between.
+#[test]
+fn a_collapsed_run_stops_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    for (config, method) in [(simclr(), Method::SimClr), (byol(), Method::Byol)] {
+        let config = SimClrConfig { collapse: CollapseStop { below: 1.0, steps: 5 }, ..config };
+        for stop in [9, 2] {
+            let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
+            if stop < 9 {
+                go_on(&mut run, stop, &path);
+                run = Pretraining::resume(config.clone(), FRAMES, &path).unwrap();
+            }
+            let error = pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, _| ControlFlow::Continue(())).unwrap_err();
+            let SimClrError::Collapsed { step, epoch, found, limit, steps, advice, .. } = &error else {
+                panic!("{error}");
+            };
+            assert_eq!((*step, *epoch, *limit, *steps), (4, 1, 1.0, 5), "{method:?}");
+            assert!(*found < 1.0 && advice.contains("peak_lr"), "{error}");
+            assert_eq!(run.steps(), 5, "the state is there to be looked at");
+        }
+        let off = SimClrConfig { collapse: CollapseStop { below: 0.0, steps: 1 }, ..config };
+        let mut run = Pretraining::new(off, FRAMES).unwrap();
+        assert!(pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, _| ControlFlow::Continue(())).unwrap());
+    }
+}
+
+/// Weights of one constant give every cutout the same embedding: found by the rule as it is by default.
+#[test]
+fn constant_embeddings_are_a_collapse() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let config = SimClrConfig { peak_lr: 0.0, floor_lr: 0.0, epochs: 60, ..simclr() };
+    let mut file = Pretraining::new(config.clone(), FRAMES).unwrap().checkpoint([]).unwrap();
+    let (_, last) = file.tensors.get_mut("projector.2.bias").unwrap();
+    last.iter_mut().for_each(|v| *v = 1e4);
+    file.write(&path).unwrap();
+    let mut run = Pretraining::resume(config, FRAMES, &path).unwrap();
+    let error = pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, _| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, SimClrError::Collapsed { step: 99, steps: 100, .. }), "{error}");
+}
+
+/// From a run of the other method the encoder alone is taken, and BYOL's target starts as a copy of the online network.
+#[test]
+fn a_second_stage_by_the_other_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from_simclr, from_byol) = (folder.path().join("simclr"), folder.path().join("byol"));
+    let mut first = Pretraining::new(simclr(), FRAMES).unwrap();
+    go_on(&mut first, 4, &from_simclr);
+    let second = Pretraining::start_from(byol(), FRAMES, &from_simclr).unwrap();
+    assert_eq!(second.trunk().parameters(), first.trunk().parameters());
+    let online = second.trunk().parameters().iter();
+    assert!(second.target().unwrap().parameters().zip(online).all(|(target, online)| target == online));
+    let mut third = Pretraining::new(byol(), FRAMES).unwrap();
+    go_on(&mut third, 4, &from_byol);
+    let fourth = Pretraining::start_from(byol(), FRAMES, &from_byol).unwrap();
+    let (before, after) = (third.checkpoint([]).unwrap().tensors, fourth.checkpoint([]).unwrap().tensors);
+    for name in ["conv1.weight", "projector.0.weight", "predictor.3.weight"] {
+        assert_eq!(before[name], after[name], "{name}");
+        let target = format!("optimizer.target.{name}");
+        assert_eq!(after.get(&target).is_some(), name != "predictor.3.weight");
+        assert!(after.get(&target).is_none_or(|copy| *copy == after[name]), "{name}");
+    }
+    assert!(matches!(
+        Pretraining::resume(simclr(), FRAMES, &from_byol).err().unwrap(),
+        SimClrError::OtherRun { what: "configuration", .. }
+    ));
+}
+
+/// Files from before there was a log of the spread go on, and hold no spread for the steps before.
+#[test]
+fn older_checkpoints_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let mut run = Pretraining::new(simclr(), FRAMES).unwrap();
+    go_on(&mut run, 4, &path);
+    let mut file = Checkpoint::read(&path).unwrap().checkpoint;
+    file.tensors.remove("log.embedding_std").unwrap();
+    assert!(!file.text["simclr.toml"].contains("method") && !file.text["simclr.toml"].contains("collapse"));
+    file.write(&path).unwrap();
+    let mut older = Pretraining::resume(simclr(), FRAMES, &path).unwrap();
+    assert!(older.log().embedding_stds.iter().all(|std| std.is_nan()) && older.log().embedding_stds.len() == 4);
+    go_on(&mut older, 9, &path);
+    go_on(&mut run, 9, &path);
+    assert_eq!(older.losses(), run.losses());
+    assert_eq!(older.log().embedding_stds[4..], run.log().embedding_stds[4..]);
+}
