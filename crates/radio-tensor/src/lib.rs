@@ -5,7 +5,7 @@
 //! convolutions and poolings are slow and in places wrong (docs/architecture.md).
 //!
 //! Reading order: [`resnet::ResNet`], the trunk from images to features and back; [`conv2d`], [`batch_norm`] and
-//! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`] and [`checkpoint`];
+//! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`], [`checkpoint`] and [`event_file`];
 //! [`weights`] reads other libraries' encoders and writes ours for them.
 //!
 //! ```
@@ -34,6 +34,7 @@ pub mod pool;
 
 pub mod adam;
 pub mod checkpoint;
+pub mod event_file;
 pub mod schedule;
 pub mod weights;
 
@@ -43,6 +44,7 @@ mod amx;
 mod amx_tile;
 mod batch_norm_backward;
 mod conv_route;
+mod protobuf;
 #[cfg(target_arch = "x86_64")]
 mod indirect;
 #[cfg(target_arch = "x86_64")]

@@ -22,8 +22,6 @@ pub mod pickle;
 pub mod state_dict;
 pub mod torch_file;
 
-mod protobuf;
-
 pub use adopt::{ImportedEncoder, InputChoice};
 use state_dict::StateDict;
 

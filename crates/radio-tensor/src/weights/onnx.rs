@@ -11,9 +11,9 @@ use std::path::Path;
 use atomic_file::write_atomically;
 
 use super::format_error;
-use super::protobuf::Message;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TensorError};
+use crate::protobuf::Message;
 use crate::resnet::{BlockKind, ResNet};
 
 /// Version of the operators.

@@ -1,8 +1,8 @@
-//! As much of Protocol Buffers' wire format as ONNX needs: numbers, strings, and messages inside messages.
+//! As much of Protocol Buffers' wire format as ONNX and event files need: numbers, strings, and messages inside messages.
 
 /// A message under construction.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Message(Vec<u8>);
+pub(crate) struct Message(Vec<u8>);
 
 impl Message {
     /// An integer field (`int32`, `int64`, enumerations).
@@ -15,6 +15,13 @@ impl Message {
     /// A `float` field.
     pub fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    /// A `double` field.
+    pub fn double(mut self, field: u32, value: f64) -> Self {
+        self.key(field, 1);
         self.0.extend(value.to_le_bytes());
         self
     }
