@@ -209,8 +209,10 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    type Values = Vec<(String, f32)>;
+
     /// Step, time and values of every event behind the first.
-    fn read(path: &Path) -> Vec<(u64, f64, Vec<(String, f32)>)> {
+    fn read(path: &Path) -> Vec<(u64, f64, Values)> {
         let bytes = std::fs::read(path).unwrap();
         let whole: Vec<_> = records(&bytes).collect();
         assert_eq!(whole.last().unwrap().0, bytes.len(), "whole records only");

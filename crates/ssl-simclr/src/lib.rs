@@ -40,6 +40,8 @@ pub mod knn_monitor;
 
 mod training_log;
 
+mod training_events;
+
 mod error;
 pub use config::{Method, SimClrConfig, Temperature};
 pub use embed::Encoder;
@@ -47,4 +49,5 @@ pub use error::{Result, SimClrError};
 pub use knn_monitor::{KnnAccuracy, KnnMonitor};
 pub use preset::{Pool, Preset, Settings, Stage};
 pub use pretrain::{Pretraining, StepReport, pretrain};
+pub use training_events::TrainingEvents;
 pub use training_log::TrainingLog;

@@ -277,7 +277,8 @@ impl Pretraining {
         Ok(found)
     }
 
-    fn steps_per_epoch(&self) -> u64 {
+    /// Steps of one epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
         (self.total_steps / self.config.epochs.max(1)).max(1)
     }
 
@@ -412,5 +413,66 @@ impl FromChannels for Tensor {
         let shape = batch.dim();
         let (values, _) = batch.as_standard_layout().into_owned().into_raw_vec_and_offset();
         Ok(Tensor::from_vec(values, shape, &Device::Cpu).during("views to candle")?)
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ProjectorConfig;
+    use radio_tensor::resnet::{Depth, ResNetConfig};
+
+    fn run() -> Pretraining {
+        let config = SimClrConfig {
+            batch_size: 2,
+            epochs: 3,
+            warmup_epochs: 1,
+            backbone: ResNetConfig { depth: Depth::ResNet18, width: 2 },
+            projector: ProjectorConfig { hidden: 4, output: 3 },
+            ..SimClrConfig::paper(1)
+        };
+        Pretraining::new(config, 2).unwrap()
+    }
+
+    fn views(value: f32) -> Result<Tensor> {
+        let pixels = (0..4 * 3 * 32 * 32).map(|i| value * (i as f32).sin().abs()).collect::<Vec<f32>>();
+        Ok(Tensor::from_vec(pixels, (4, 3, 32, 32), &Device::Cpu).during("views")?)
+    }
+
+    #[test]
+    fn one_value_that_is_not_finite_is_found_wherever_it_is() {
+        for n in [1, 15, 16, 17, 1 << 14, (1 << 14) + 1, 40_000] {
+            let mut values = vec![f32::MAX; n];
+            assert!(all_finite(&values));
+            for place in [0, n / 2, n - 1] {
+                for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let whole = std::mem::replace(&mut values[place], broken);
+                    assert!(!all_finite(&values), "{broken} at {place} of {n}");
+                    values[place] = whole;
+                }
+            }
+        }
+        assert!(all_finite(&[]));
+    }
+
+    /// Neither a loss nor a gradient that is not finite reaches weights, optimiser or log.
+    #[test]
+    fn what_is_not_finite_stops_the_step_before_the_weights() {
+        let mut run = run();
+        run.step(1e-3, |_| views(1.0)).unwrap();
+        let before: Vec<Parameter> = run.parameters().cloned().collect();
+        let error = run.step(1e-3, |_| views(f32::NAN)).unwrap_err();
+        assert!(matches!(error, SimClrError::Diverged { step: 1, epoch: 1, loss, .. } if loss.is_nan()), "{error}");
+        assert!(run.parameters().eq(&before) && (run.steps(), run.losses().len()) == (1, 1));
+
+        let mut gradients: Vec<Vec<f32>> = before.iter().map(|p| vec![0.5; p.values.len()]).collect();
+        run.check_finite(1.0, &gradients, 1e-3).unwrap();
+        let name = before[7].name.clone();
+        gradients[7][1] = f32::INFINITY;
+        let error = run.check_finite(1.0, &gradients, 1e-3).unwrap_err();
+        assert!(
+            matches!(&error, SimClrError::NonFiniteGradient { parameter, step: 1, .. } if *parameter == name),
+            "{error}"
+        );
+        assert!(error.to_string().contains(&name) && error.to_string().contains("peak_lr"), "{error}");
     }
 }

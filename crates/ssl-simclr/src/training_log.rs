@@ -42,7 +42,9 @@ impl TrainingLog {
     /// # Errors
     /// If it is damaged, or of another number of steps.
     pub fn read(file: &Loaded, steps: u64) -> Result<Self> {
-        let shape = [steps as usize];
+        // First of all: memory follows what the file holds, not the number of steps it claims.
+        let shape = [usize::try_from(steps).unwrap_or(usize::MAX)];
+        let losses = file.tensor(LOSS, &shape)?.to_vec();
         let has = |name: &str| file.checkpoint.tensors.get(name).map(|(_, values)| values.len());
         let embedding_stds = match has(EMBEDDING_STD) {
             Some(_) => file.tensor(EMBEDDING_STD, &shape)?.to_vec(),
@@ -56,6 +58,6 @@ impl TrainingLog {
                 epochs.iter().zip(accuracies).map(|(&epoch, &accuracy)| KnnAccuracy { epoch: epoch as u64, accuracy }),
             );
         }
-        Ok(Self { losses: file.tensor(LOSS, &shape)?.to_vec(), embedding_stds, knn })
+        Ok(Self { losses, embedding_stds, knn })
     }
 }

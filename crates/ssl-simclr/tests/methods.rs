@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use radio_augment::{Augmenter, Recipe};
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sky::Sky;
 use ssl_simclr::byol::ByolConfig;
 use ssl_simclr::config::{CollapseStop, ProjectorConfig};
-use ssl_simclr::{KnnMonitor, Method, Pretraining, SimClrConfig, SimClrError, pretrain};
+use ssl_simclr::{KnnMonitor, Method, Pretraining, SimClrConfig, SimClrError, TrainingEvents, pretrain};
 
 const FRAMES: usize = 27;
 
@@ -52,19 +52,21 @@ fn go_on(run: &mut Pretraining, steps: u64, path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Twenty kills at random batches for each method and for a batch in chunks, one to three of them in one run.
+/// Twenty kills at random batches for each method, a few for a batch in chunks and in bf16; one to three of them in one run.
 #[test]
 fn killed_twenty_times_the_checkpoint_has_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    for config in [simclr(), byol(), SimClrConfig { chunk: Some(4), ..byol() }] {
+    for (config, enough) in
+        [(simclr(), 20), (byol(), 20), (SimClrConfig { chunk: Some(4), precision: Precision::Bf16, ..byol() }, 5)]
+    {
         let mut whole = Pretraining::new(config.clone(), FRAMES).unwrap();
         whole.set_monitor(Some(monitor(2)));
         let want = go_on(&mut whole, 9, &path);
         assert_eq!((whole.steps(), whole.log().knn.len()), (9, 2), "after epoch 2 and the last");
         let mut kills = 0;
-        while kills < 20 {
+        while kills < enough {
             let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
             let mut got = Vec::new();
             while run.steps() < 9 {
@@ -163,19 +165,20 @@ fn a_collapsed_run_stops_with_the_reason() {
     }
 }
 
-/// Weights of one constant give every cutout the same embedding: found by the rule as it is by default.
+/// An offset that drowns all differences gives every cutout the same embedding: below the limit as it is by default.
 #[test]
 fn constant_embeddings_are_a_collapse() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
-    let config = SimClrConfig { peak_lr: 0.0, floor_lr: 0.0, epochs: 60, ..simclr() };
+    let collapse = CollapseStop { steps: 20, ..CollapseStop::default() };
+    let config = SimClrConfig { peak_lr: 0.0, floor_lr: 0.0, epochs: 10, collapse, ..simclr() };
     let mut file = Pretraining::new(config.clone(), FRAMES).unwrap().checkpoint([]).unwrap();
     let (_, last) = file.tensors.get_mut("projector.2.bias").unwrap();
     last.iter_mut().for_each(|v| *v = 1e4);
     file.write(&path).unwrap();
     let mut run = Pretraining::resume(config, FRAMES, &path).unwrap();
     let error = pretrain(&mut run, Arc::new(Sky(FRAMES)), |_, _| ControlFlow::Continue(())).unwrap_err();
-    assert!(matches!(error, SimClrError::Collapsed { step: 99, steps: 100, .. }), "{error}");
+    assert!(matches!(error, SimClrError::Collapsed { step: 19, steps: 20, .. }), "{error}");
 }
 
 /// From a run of the other method the encoder alone is taken, and BYOL's target starts as a copy of the online network.
@@ -196,13 +199,96 @@ fn a_second_stage_by_the_other_method() {
     for name in ["conv1.weight", "projector.0.weight", "predictor.3.weight"] {
         assert_eq!(before[name], after[name], "{name}");
         let target = format!("optimizer.target.{name}");
-        assert_eq!(after.get(&target).is_some(), name != "predictor.3.weight");
+        assert_eq!(after.contains_key(&target), name != "predictor.3.weight");
         assert!(after.get(&target).is_none_or(|copy| *copy == after[name]), "{name}");
     }
     assert!(matches!(
         Pretraining::resume(simclr(), FRAMES, &from_byol).err().unwrap(),
         SimClrError::OtherRun { what: "configuration", .. }
     ));
+}
+
+/// Logs that contradict the steps, absurd steps, and a target network with a tensor missing: typed errors, no memory taken.
+#[test]
+fn damaged_states_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let mut run = Pretraining::new(byol(), FRAMES).unwrap();
+    run.set_monitor(Some(monitor(1)));
+    go_on(&mut run, 4, &path);
+    let whole = Checkpoint::read(&path).unwrap().checkpoint;
+    let refused = |damage: &dyn Fn(&mut Checkpoint)| {
+        let mut file = whole.clone();
+        damage(&mut file);
+        file.write(&path).unwrap();
+        let error = Pretraining::resume(byol(), FRAMES, &path).err().unwrap();
+        assert!(matches!(error, SimClrError::Tensor(_)), "{error}");
+        error.to_string()
+    };
+    for steps in ["5", "18446744073709551615", "many"] {
+        refused(&|file| {
+            file.text.insert("optimizer.steps".into(), steps.into());
+            file.tensors.remove("log.embedding_std");
+        });
+    }
+    for name in
+        ["optimizer.target.conv1.weight", "optimizer.target.bn1.running_var", "predictor.1.bias", "log.knn_accuracy"]
+    {
+        let error = refused(&|file| drop(file.tensors.remove(name).unwrap()));
+        assert!(error.contains(name), "{error}");
+    }
+    for (name, shape) in [("log.knn_epoch", vec![1, 1]), ("log.embedding_std", vec![2, 2])] {
+        let error = refused(&|file| file.tensors.get_mut(name).unwrap().0.clone_from(&shape));
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+/// Killed with the events of the last steps unwritten, or with events of steps that are taken again: the file of the resumed
+/// run tells every step once, and what it tells is what the run that was never killed tells.
+#[test]
+fn the_event_file_of_a_resumed_run_is_that_of_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let train = |run: &mut Pretraining, file: &Path, flush_until: u64, end: u64| {
+        run.set_monitor(Some(monitor(1)));
+        let mut events = TrainingEvents::open(file, run).unwrap();
+        pretrain(run, Arc::new(Sky(FRAMES)), |run, now| {
+            events.add(&now).unwrap();
+            if now.step <= flush_until {
+                events.flush().unwrap();
+            }
+            if now.step == 4 {
+                run.checkpoint([]).unwrap().write(&path("state")).unwrap();
+            }
+            if now.step < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
+        // What a kill loses: the buffer never reaches the file.
+        if flush_until < end {
+            std::mem::forget(events);
+        }
+    };
+    let contents = |file: &Path| {
+        // All but the wall time, field 1 of every event: 9 bytes at the start of a message.
+        let bytes = std::fs::read(file).unwrap();
+        let (mut place, mut events) = (0, Vec::new());
+        while place < bytes.len() {
+            let length = u64::from_le_bytes(bytes[place..place + 8].try_into().unwrap()) as usize;
+            events.push(bytes[place + 12 + 9..place + 12 + length].to_vec());
+            place += length + 16;
+        }
+        events
+    };
+    train(&mut Pretraining::new(simclr(), FRAMES).unwrap(), &path("whole"), 9, 9);
+    let want = contents(&path("whole"));
+    assert_eq!(want.len(), 1 + 9);
+    // Killed at step 6, resumed at 4, with the events up to step 2 and up to step 6 in the file.
+    for flushed in [2, 6] {
+        let file = path(&flushed.to_string());
+        train(&mut Pretraining::new(simclr(), FRAMES).unwrap(), &file, flushed, 6);
+        train(&mut Pretraining::resume(simclr(), FRAMES, &path("state")).unwrap(), &file, 9, 9);
+        assert_eq!(contents(&file), want, "flushed up to step {flushed}");
+    }
 }
 
 /// Files from before there was a log of the spread go on, and hold no spread for the steps before.
