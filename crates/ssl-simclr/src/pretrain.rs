@@ -97,7 +97,8 @@ pub struct StepOutcome {
 ///
 /// # Errors
 /// If views cannot be made, loss or gradient stops being finite, or the embeddings collapse ([`crate::config::CollapseStop`]).
-/// What is not finite never reaches the weights: after such an error `run` stands as it did before the step.
+/// What is not finite never reaches weights, optimiser or log: after such an error they stand as before the step. Running
+/// statistics may be spoiled, so the run is gone on with from its last checkpoint.
 pub fn pretrain(
     run: &mut Pretraining,
     source: Arc<dyn FrameSource>,
@@ -205,7 +206,7 @@ impl Pretraining {
     ///
     /// # Errors
     /// If the views cannot be made or have another shape; if loss or gradient is not finite, and then nothing has changed but
-    /// running statistics.
+    /// running statistics, the trunk's and those of BYOL's target.
     pub fn step(&mut self, lr: f64, views: impl FnMut(usize) -> Result<Tensor>) -> Result<StepOutcome> {
         let (mut contrast, mut gradients) = self.gradients(views)?;
         gradients.append(&mut contrast.gradients);
