@@ -79,6 +79,15 @@ impl ConfusionMatrix {
         ratio(right, self.counts.iter().sum())
     }
 
+    /// Plain mean of F1 over the classes that have rows or predictions: scikit-learn's macro F1, which a resample without a
+    /// row of some class keeps defined. Equal to [`ClassificationReport::macro_average`] where every class is present.
+    pub fn macro_f1_of_present(&self) -> f64 {
+        let totals = (0..self.n_classes).map(|class| self.totals(class));
+        let present = totals.filter(|&(_, predicted, support)| predicted + support > 0);
+        let f1: Vec<f64> = present.map(|(hit, predicted, support)| ratio(2 * hit, predicted + support)).collect();
+        if f1.is_empty() { 0.0 } else { f1.iter().sum::<f64>() / f1.len() as f64 }
+    }
+
     /// (true positives, predicted, support) of one class.
     fn totals(&self, class: usize) -> (u64, u64, u64) {
         let n = self.n_classes;
@@ -102,7 +111,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    fn from_counts(true_positive: u64, predicted: u64, support: u64) -> Self {
+    pub(crate) fn from_counts(true_positive: u64, predicted: u64, support: u64) -> Self {
         let precision = ratio(true_positive, predicted);
         Self {
             precision,
@@ -112,7 +121,7 @@ impl Scores {
         }
     }
 
-    fn weighted_mean(scores: &[Self], weights: &[f64]) -> Self {
+    pub(crate) fn weighted_mean(scores: &[Self], weights: &[f64]) -> Self {
         let total: f64 = weights.iter().sum();
         let mean = |value: fn(&Self) -> f64| {
             let sum: f64 = scores.iter().zip(weights).map(|(score, weight)| value(score) * weight).sum();
@@ -201,6 +210,14 @@ mod tests {
         assert!((report.accuracy - 0.6).abs() < 1e-15 && (report.micro_average.f1 - 0.6).abs() < 1e-15);
         assert!((report.macro_average.recall - (2.0 / 3.0 + 0.5) / 3.0).abs() < 1e-15);
         assert!((report.weighted_average.recall - 0.6).abs() < 1e-15);
+    }
+
+    /// Class 2 has no rows but a prediction, so it counts; class 3 has neither, so it does not.
+    #[test]
+    fn absent_classes_do_not_lower_the_macro_f1() {
+        let matrix = ConfusionMatrix::from_labels(&[0, 0, 0, 1, 1], &[0, 0, 2, 0, 1], 4).unwrap();
+        assert!((matrix.macro_f1_of_present() - (2.0 / 3.0 + 2.0 / 3.0 + 0.0) / 3.0).abs() < 1e-15);
+        assert!((classification_report(&matrix).macro_average.f1 - 1.0 / 3.0).abs() < 1e-15);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! classes without rows) the item's documentation states the one taken.
 //!
 //! Reading order: [`anomaly`], the threshold scan behind the paper's Table 4, then [`published`], the table as
-//! printed and the check that the scan finds it again; then [`classification`], [`curves`] and [`bootstrap`].
+//! printed and the check that the scan finds it again; then [`classification`], [`multi_label`], [`calibration`], [`curves`] and [`bootstrap`].
 //!
 //! ```
 //! use metrics::{FrameGroup, crossing, threshold_scan};
@@ -17,9 +17,11 @@
 //! ```
 pub mod anomaly;
 pub mod bootstrap;
+pub mod calibration;
 pub mod classification;
 pub mod curves;
 pub mod error;
+pub mod multi_label;
 pub mod published;
 
 pub use anomaly::{Crossing, FrameGroup, THRESHOLD_STEP, ThresholdRow, crossing, threshold_scan};
