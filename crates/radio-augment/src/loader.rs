@@ -109,10 +109,27 @@ impl ViewLoader {
         let (first, second) = batch.split_at_mut(frames.len() * view_len);
         let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
             let pairs = first.par_chunks_mut(view_len).zip(second.par_chunks_mut(view_len));
-            pairs.zip(frames).map(|((first, second), &frame)| self.fill_pair(epoch, frame, first, second)).collect()
+            pairs.zip(frames).map(|((first, second), &frame)| self.fill_views(epoch, frame, [first, second])).collect()
         });
         outcomes.into_iter().collect::<Result<(), _>>()?;
         as_batch(2 * frames.len(), shape, batch)
+    }
+
+    /// One augmented view of every frame, `[N, C, S, S]`: the first of [`ViewLoader::views`]. For training with labels.
+    ///
+    /// # Errors
+    /// As [`ViewLoader::views`].
+    pub fn single_views(&self, epoch: u64, frames: &[usize]) -> Result<Array4<f32>, LoaderError> {
+        self.augmenter.check()?;
+        let shape = self.shape()?;
+        let view_len = shape.0 * shape.1 * shape.2;
+        let mut batch = vec![0.0; frames.len() * view_len];
+        let outcomes: Vec<Result<(), LoaderError>> = self.in_pool(|| {
+            let outputs = batch.par_chunks_mut(view_len).zip(frames);
+            outputs.map(|(out, &frame)| self.fill_views(epoch, frame, [out])).collect()
+        });
+        outcomes.into_iter().collect::<Result<(), _>>()?;
+        as_batch(frames.len(), shape, batch)
     }
 
     /// The channels of every frame, `[N, C, S, S]`, finite; of a recipe three, in `[0, 1]`. No augmentation. For embedding.
@@ -162,11 +179,17 @@ impl ViewLoader {
         })
     }
 
-    fn fill_pair(&self, epoch: u64, frame: usize, first: &mut [f32], second: &mut [f32]) -> Result<(), LoaderError> {
+    fn fill_views<const N: usize>(
+        &self,
+        epoch: u64,
+        frame: usize,
+        outputs: [&mut [f32]; N],
+    ) -> Result<(), LoaderError> {
         let address = self.source.address(frame);
-        let mut second_view = self.ready(frame)?;
-        let mut next = copy_of_channels(&second_view);
-        for (view, out) in [first, second].into_iter().enumerate() {
+        let mut ready = self.ready(frame)?;
+        for (view, out) in outputs.into_iter().enumerate() {
+            // The last view takes what the others copied.
+            let mut next = if view + 1 < N { copy_of_channels(&ready) } else { std::mem::take(&mut ready) };
             let mut rng = view_rng(self.seed, epoch, address, view as u64);
             let mut draws = 1;
             let drawn = loop {
@@ -179,7 +202,6 @@ impl ViewLoader {
                 }
             };
             copy_into(drawn.map_err(|source| self.refused(frame, source))?, out);
-            next = std::mem::take(&mut second_view);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::{
     augment_step::in_range,
     blank::{MaskedInterpolation, count_non_finite},
     fit_into_square, min_max,
+    min_max::extremes,
     resize_bilinear::resize_plane,
     row_order::{in_row_order, planes_mut},
     scratch::{Scratch, recycle, take_channels},
@@ -26,6 +27,26 @@ pub enum StageOrder {
     PaperCode,
     /// The paper's text: clip and zscale, MinMax, resize, augment.
     Paper,
+}
+
+/// What becomes of a channel in which every pixel that counts has one value, so that MinMax would divide by zero.
+///
+/// Published 8-bit pictures are so: where 99 of 100 pixels are 0, zscale finds two equal limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlatRule {
+    /// The cutout is refused ([`RecipeError::ConstantChannel`]).
+    #[default]
+    Refuse,
+    /// The channel becomes 1 on pixels that are neither blank nor 0, and 0 elsewhere: a mask of the source. A cutout of nothing
+    /// but zeros becomes zeros; one of nothing but NaN is still refused. An augmentation that leaves a channel flat is kept.
+    Mask,
+}
+
+impl FlatRule {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Every number of the pre-processing.
@@ -50,6 +71,9 @@ pub struct Recipe {
     pub order: StageOrder,
     /// What counts as blank.
     pub blanks: BlankRule,
+    /// What becomes of a flat channel.
+    #[serde(default, skip_serializing_if = "FlatRule::is_default")]
+    pub flat: FlatRule,
 }
 
 /// What the recipe has to know of a cutout before it can stretch it: the expensive part, small and worth keeping.
@@ -82,6 +106,7 @@ impl Recipe {
             max_blank_fraction: 0.3,
             order: StageOrder::PaperCode,
             blanks: BlankRule::Nan,
+            flat: FlatRule::Refuse,
         }
     }
 
@@ -136,8 +161,10 @@ impl Recipe {
             return Err(RecipeError::TooBlank { found, limit: self.max_blank_fraction });
         }
         let good = self.blanks.counting_values(pixels);
-        let Some(clip) = sigma_clip_bounds(&good, self.sigma_low, self.sigma_up, self.clip_rounds) else {
-            return Err(all_blank); // upstream's rule, and all that is finite is zero
+        let clip = match sigma_clip_bounds(&good, self.sigma_low, self.sigma_up, self.clip_rounds) {
+            Some(clip) => clip,
+            None if self.flat == FlatRule::Mask => Limits { low: 0.0, high: 0.0 },
+            None => return Err(all_blank), // upstream's rule, and all that is finite is zero
         };
         // Upstream samples zeros, and what was NaN is zero by then; we sample the pixels that are there.
         let fit = match self.blanks {
@@ -219,6 +246,10 @@ impl Recipe {
         channel: usize,
         (rows, cols): (usize, usize),
     ) -> Result<(), RecipeError> {
+        if self.flat == FlatRule::Mask && extremes(plane, self.blanks).is_none_or(|(low, high)| low == high) {
+            plane.iter_mut().for_each(|v| *v = if v.is_finite() && *v != 0.0 { 1.0 } else { *v });
+            return Ok(());
+        }
         match min_max(plane, self.blanks) {
             None => Err(RecipeError::AllBlank { rows, cols, pixels: rows * cols }),
             Some(limits) if limits.low == limits.high => {

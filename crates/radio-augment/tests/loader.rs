@@ -76,6 +76,14 @@ fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
 }
 
 #[test]
+fn a_single_view_is_the_first_of_the_pair() {
+    let loader = loader(Sky::new(6));
+    let pairs = loader.views(3, &[4, 1]).unwrap();
+    assert_eq!(loader.single_views(3, &[4, 1]).unwrap(), pairs.slice(s![..2, .., .., ..]));
+    assert!(loader.single_views(3, &[6]).is_err());
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let frames: Vec<usize> = (0..13).rev().collect();
     let views: Vec<_> = [1, 2, 5].map(|n| loader(Sky::new(13)).with_pool(pool(n)).views(3, &frames).unwrap()).into();
