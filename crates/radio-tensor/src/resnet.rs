@@ -21,6 +21,7 @@ use crate::parameter::Parameter;
 
 mod input_scaling;
 mod layers;
+mod norm_statistics;
 mod pass;
 mod post_activation;
 mod pre_activation;
@@ -188,6 +189,8 @@ pub struct ResNet {
     /// Convolution weights as the kernel reads them; emptied whenever parameters may change.
     weights: OnceLock<Vec<ConvWeights>>,
     saved: Option<AnySaved>,
+    /// Weight of the newest batch in the running statistics, in place of the network's.
+    momentum: Option<f64>,
 }
 
 /// Gradients of all parameters, in the order and layout of [`ResNet::parameters`].
@@ -212,6 +215,7 @@ impl ResNet {
             workspace: Workspace::default(),
             weights: OnceLock::new(),
             saved: None,
+            momentum: None,
         }
     }
 

@@ -68,7 +68,7 @@ impl ResNet {
                 (SavedBody::Pre(units), output)
             }
         };
-        let momentum = self.config.depth.norm().momentum;
+        let momentum = self.momentum.unwrap_or(self.config.depth.norm().momentum);
         for (place, statistics) in updates {
             let running = &mut self.running[place];
             batch_norm::update_running(&mut running.mean, &mut running.variance, &statistics, momentum);
