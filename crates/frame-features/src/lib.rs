@@ -5,7 +5,7 @@
 //! model, no file format, no tensor library.
 //!
 //! Reading order: [`ring_features`], brightness and asymmetry in rings; [`flux_statistics`], noise, flux and islands;
-//! [`gzip_complexity`], how badly the picture compresses; [`pixel_row`] and [`PixelPca`], principal components of pixels.
+//! [`brightness_statistics`], nine numbers of any picture; [`gzip_complexity`], how badly the picture compresses; [`pixel_row`] and [`PixelPca`], principal components of pixels.
 //! "reference-facts" is the project's digest of the paper (Riggi et al. 2024, PASA 41, e085) and of the authors' code.
 //!
 //! ```
@@ -29,6 +29,7 @@
 //! ```
 
 // Descriptions.
+mod brightness;
 mod complexity;
 mod flux;
 mod pca;
@@ -42,6 +43,7 @@ mod islands;
 mod median_filter;
 mod noise;
 
+pub use brightness::{BRIGHTNESS_STATISTICS, brightness_statistics};
 pub use complexity::{ComplexityConfig, complexity_names, gzip_complexity};
 pub use error::FeatureError;
 pub use flux::{FLUX_STATISTICS, flux_statistics};
