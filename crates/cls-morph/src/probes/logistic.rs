@@ -1,0 +1,198 @@
+//! Multinomial logistic regression with an L2 penalty: the linear probe.
+use ndarray::{Array1, Array2, ArrayView2};
+
+use super::minimise::minimise;
+use super::standardise::Standardiser;
+use crate::error::{ClassError, Result, check_labels};
+
+/// No component of the gradient of the mean loss is larger at the end; coefficients are then good to some 1e-6.
+const TOLERANCE: f64 = 1e-9;
+/// A search that needs more has met classes that a plane separates, and next to no penalty.
+const MOST_STEPS: usize = 3000;
+
+/// A fitted linear classifier on standardised features.
+///
+/// # Source
+/// The objective is scikit-learn's: `C * sum of log losses + |w|² / 2`, intercepts free of penalty; with two classes one plane
+/// (binomial), with more one plane for each class (multinomial).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logistic {
+    /// Mean and spread of the training rows.
+    pub standardiser: Standardiser,
+    /// Coefficients in standardised units, `[planes, features]`: one plane for two classes, else one a class.
+    pub weights: Array2<f64>,
+    /// Intercept of each plane.
+    pub intercepts: Array1<f64>,
+    /// Largest component of the gradient at the end, of the mean loss.
+    pub gradient: f64,
+    n_classes: usize,
+}
+
+impl Logistic {
+    /// Fits to rows with labels from 0; `inverse_penalty` is scikit-learn's C.
+    ///
+    /// # Shapes
+    /// `rows`: `[n, features]`; `labels`: `[n]`.
+    /// # Errors
+    /// With fewer than two classes, no row, a label out of range, a feature that is not finite, or a C not above 0.
+    pub fn fit(rows: ArrayView2<f32>, labels: &[usize], n_classes: usize, inverse_penalty: f64) -> Result<Self> {
+        check_labels(labels, rows.nrows(), n_classes)?;
+        if n_classes < 2 {
+            return Err(ClassError::TooFew { what: "classes".into(), needed: 2, found: n_classes });
+        }
+        if !(inverse_penalty > 0.0 && inverse_penalty.is_finite()) {
+            let found = inverse_penalty.to_string();
+            return Err(ClassError::Setting { name: "inverse_penalty", expected: "a finite number above 0", found });
+        }
+        let standardiser = Standardiser::fit(rows)?;
+        let x = standardiser.apply(rows)?;
+        let planes = if n_classes == 2 { 1 } else { n_classes };
+        let (n, p) = x.dim();
+        let penalty = 1.0 / (inverse_penalty * n as f64);
+        let objective = |place: &[f64], gradient: &mut [f64]| {
+            let (weights, intercepts) = unpack(place, planes, p);
+            let mut residual = logits(&x, &weights, &intercepts);
+            let loss = loss_and_residual(&mut residual, labels) / n as f64;
+            residual /= n as f64;
+            let slope = residual.t().dot(&x) + &weights * penalty;
+            gradient[..planes * p].iter_mut().zip(&slope).for_each(|(g, s)| *g = *s);
+            gradient[planes * p..].iter_mut().zip(residual.columns()).for_each(|(g, column)| *g = column.sum());
+            loss + 0.5 * penalty * weights.iter().map(|w| w * w).sum::<f64>()
+        };
+        let found = minimise(objective, vec![0.0; planes * (p + 1)], TOLERANCE, MOST_STEPS);
+        let (weights, intercepts) = unpack(&found.at, planes, p);
+        Ok(Self { standardiser, weights, intercepts, gradient: found.gradient, n_classes })
+    }
+
+    /// Probability of every class, `[n, classes]`; each row sums to 1.
+    ///
+    /// # Errors
+    /// On another number of features, or one that is not finite.
+    pub fn probabilities(&self, rows: ArrayView2<f32>) -> Result<Array2<f64>> {
+        let scores = logits(&self.standardiser.apply(rows)?, &self.weights, &self.intercepts);
+        let mut out = Array2::zeros((rows.nrows(), self.n_classes));
+        for (mut out, scores) in out.rows_mut().into_iter().zip(scores.rows()) {
+            if scores.len() == 1 {
+                let p = sigmoid(scores[0]);
+                (out[0], out[1]) = (sigmoid(-scores[0]), p);
+            } else {
+                let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                out.iter_mut().zip(scores).for_each(|(out, score)| *out = (score - highest).exp());
+                let sum = out.sum();
+                out /= sum;
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn unpack(place: &[f64], planes: usize, features: usize) -> (Array2<f64>, Array1<f64>) {
+    let weights = Array2::from_shape_fn((planes, features), |(k, j)| place[k * features + j]);
+    (weights, place[planes * features..].iter().copied().collect())
+}
+
+fn logits(x: &Array2<f64>, weights: &Array2<f64>, intercepts: &Array1<f64>) -> Array2<f64> {
+    x.dot(&weights.t()) + intercepts
+}
+
+/// Turns logits into the gradient of the summed log loss with respect to them, and returns that loss.
+fn loss_and_residual(logits: &mut Array2<f64>, labels: &[usize]) -> f64 {
+    let mut loss = 0.0;
+    for (mut row, &label) in logits.rows_mut().into_iter().zip(labels) {
+        if row.len() == 1 {
+            let z = if label == 1 { row[0] } else { -row[0] };
+            loss += softplus(-z);
+            row[0] = if label == 1 { -sigmoid(-z) } else { sigmoid(-z) };
+        } else {
+            let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let own = row[label] - highest;
+            row.mapv_inplace(|v| (v - highest).exp());
+            let sum = row.sum();
+            loss += sum.ln() - own;
+            row /= sum;
+            row[label] -= 1.0;
+        }
+    }
+    loss
+}
+
+/// 1 / (1 + exp(-z)), without overflow.
+pub(crate) fn sigmoid(z: f64) -> f64 {
+    if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) }
+}
+
+/// ln(1 + exp(z)), without overflow.
+pub(crate) fn softplus(z: f64) -> f64 {
+    z.max(0.0) + (-z.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    /// Whole numbers without a generator: rows of four columns, and labels in `k` classes.
+    fn small(k: usize) -> (Array2<f32>, Vec<usize>) {
+        let x = Array2::from_shape_fn((24, 4), |(i, j)| {
+            (((7 * i * i + 3 * i * (j + 1) + 5 * j) % 19) * (j + 1) + 2 * j) as f32
+        });
+        let y = (0..24).map(|i| (3 * i + usize::from(x[(i, 0)] > 8.0) + usize::from(x[(i, 2)] > 20.0)) % k).collect();
+        (x, y)
+    }
+
+    fn close<'a>(what: &str, ours: impl IntoIterator<Item = &'a f64>, theirs: &[f64]) {
+        let ours: Vec<f64> = ours.into_iter().copied().collect();
+        assert_eq!(ours.len(), theirs.len(), "{what}");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert!((ours - theirs).abs() < 1e-6, "{what}: {ours}, scikit-learn {theirs}");
+        }
+    }
+
+    /// Coefficients and probabilities of scikit-learn 1.9.1 (StandardScaler, LogisticRegression with tol=1e-12).
+    #[test]
+    fn equals_scikit_learn() {
+        let (x, y) = small(2);
+        let two = Logistic::fit(x.view(), &y, 2, 0.1).unwrap();
+        close("weights", &two.weights, &[-0.04011926, -0.18682477, -0.21408534, 0.09721698]);
+        close("intercept", &two.intercepts, &[-0.17066336]);
+        let p = two.probabilities(x.view()).unwrap();
+        close("probabilities", [&p[(0, 0)], &p[(5, 1)], &p[(23, 0)]], &[0.47021558, 0.59555953, 0.52194845]);
+
+        let (x, y) = small(3);
+        let three = Logistic::fit(x.view(), &y, 3, 1.0).unwrap();
+        let weights = [
+            [-0.58327652, -0.73411511, -1.16851236, 0.01297042],
+            [-0.36718421, 0.22406583, 0.46340826, -0.21927922],
+            [0.95046073, 0.51004929, 0.7051041, 0.2063088],
+        ];
+        close("weights", &three.weights, weights.as_flattened());
+        close("intercepts", &three.intercepts, &[-1.65000251, 1.27487797, 0.37512454]);
+        let p = three.probabilities(x.view()).unwrap();
+        close("probabilities", p.row(5).iter(), &[0.71227369, 0.28292511, 0.0048012]);
+        assert!(three.gradient <= TOLERANCE);
+    }
+
+    /// More features than rows, classes that a plane separates, and a column without spread: the penalty still decides.
+    #[test]
+    fn wide_and_separable_tables_converge() {
+        let x =
+            Array2::from_shape_fn((30, 80), |(i, j)| if j == 5 { 3.0 } else { ((i * (j + 3) + j * j) % 23) as f32 });
+        let y: Vec<usize> = (0..30).map(|i| i % 3).collect();
+        for c in [0.01, 1.0, 100.0] {
+            let fitted = Logistic::fit(x.view(), &y, 3, c).unwrap();
+            assert!(fitted.gradient <= TOLERANCE, "C {c}: gradient {}", fitted.gradient);
+            assert!(fitted.weights.column(5).iter().all(|&w| w == 0.0));
+            assert!(fitted.weights.sum().abs() < 1e-6, "planes of a symmetric penalty sum to nothing");
+        }
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        let x = array![[1.0f32], [2.0]];
+        assert!(matches!(Logistic::fit(x.view(), &[0, 0], 1, 1.0), Err(ClassError::TooFew { .. })));
+        assert!(matches!(Logistic::fit(x.view(), &[0, 2], 2, 1.0), Err(ClassError::UnknownClass { .. })));
+        assert!(matches!(Logistic::fit(x.view(), &[0, 1], 2, 0.0), Err(ClassError::Setting { .. })));
+        let empty = Array2::<f32>::zeros((0, 3));
+        assert!(matches!(Logistic::fit(empty.view(), &[], 2, 1.0), Err(ClassError::TooFew { .. })));
+    }
+}
