@@ -37,6 +37,8 @@ pub mod sky_split;
 
 pub mod report;
 
+pub mod classify;
+
 pub mod compute;
 
 pub mod convert;

@@ -146,6 +146,8 @@ enum Verb {
         #[command(flatten)]
         compute: ComputeOptions,
     },
+    /// Morphology of sources: score an encoder on labelled pictures, train a classifier, use it.
+    Classify(radio_ssl::classify::ClassifyCommand),
     /// Bring files into another format.
     Convert {
         #[command(subcommand)]
@@ -226,6 +228,7 @@ fn run(verb: Verb) -> Result<()> {
             }
             Ok(())
         }
+        Verb::Classify(command) => radio_ssl::classify::run(&command),
         Verb::Info { survey } => info(&survey),
         Verb::Doctor { files, json } => {
             let mut examinations = Vec::with_capacity(files.len());

@@ -1,0 +1,85 @@
+//! The simple descriptions that an encoder has to beat on labelled pictures.
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use frame_features::{PixelConfig, PixelPca, RingConfig, brightness_statistics, pixel_row, ring_features};
+use ndarray::Array2;
+use radio_augment::{FrameSource, Recipe};
+use rayon::prelude::*;
+
+use super::images::Pictures;
+
+/// Principal components of the pixels.
+const COMPONENTS: usize = 50;
+/// Side of the channels that rings are laid on where pictures differ in size.
+const RING_SIDE: usize = 64;
+
+/// A name and a row of numbers for every picture.
+pub struct FeatureSet {
+    /// Name in tables.
+    pub name: String,
+    /// `[pictures, columns]`.
+    pub rows: Array2<f32>,
+}
+
+/// Ring features, principal components and brightness statistics.
+///
+/// Rings lie on the channels at the pictures' own resolution where all have one size, else on 64 pixels.
+///
+/// # Errors
+/// If a picture cannot be read or described.
+pub fn hand_made(pictures: &Arc<Pictures>, recipe: &Recipe, seed: u64) -> Result<Vec<FeatureSet>> {
+    let sizes: Vec<(usize, usize)> = (0..pictures.len())
+        .into_par_iter()
+        .map(|i| Ok(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.dim()))
+        .collect::<Result<_>>()?;
+    let first = sizes.first().copied().unwrap_or_default();
+    let native = sizes.iter().all(|&size| size == first) && first.0 == first.1;
+    let recipe = Recipe { size: if native { first.0 } else { RING_SIDE }, ..recipe.clone() };
+    let rings = table(pictures, |i| {
+        let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
+        Ok(ring_features(channels.view(), &RingConfig::sixteen_rings())?)
+    })?;
+    let small = table(pictures, |i| {
+        let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
+        Ok(pixel_row(channels.view(), &PixelConfig::thirty_two())?)
+    })?;
+    let brightness =
+        table(pictures, |i| Ok(brightness_statistics(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?))?;
+    let components = COMPONENTS.min(small.nrows().saturating_sub(1)).min(small.ncols());
+    let components = PixelPca::fit(small.view(), components, seed)?.transform(small.view())?;
+    Ok(vec![
+        FeatureSet { name: "brightness statistics".into(), rows: brightness },
+        FeatureSet { name: "pixel PCA".into(), rows: components },
+        FeatureSet { name: "ring features".into(), rows: rings },
+    ])
+}
+
+/// Columns of the table of labels, each as its logarithm where all values are above 0.
+///
+/// # Errors
+/// If a column is missing, holds no numbers, or lacks a value.
+pub fn catalogue_columns(pictures: &Pictures, names: &[String]) -> Result<FeatureSet> {
+    let mut rows = Array2::zeros((pictures.len(), names.len()));
+    for (column, name) in names.iter().enumerate() {
+        let all = pictures.table.numbers(name)?;
+        let values: Vec<f64> = pictures.rows.iter().map(|&row| all[row]).collect();
+        let missing = values.iter().position(|value| !value.is_finite());
+        ensure!(missing.is_none(), "column `{name}`: no number for {}", pictures.list[missing.unwrap_or(0)].id);
+        let logarithm = values.iter().all(|&value| value > 0.0);
+        for (row, value) in values.into_iter().enumerate() {
+            rows[(row, column)] = if logarithm { value.ln() } else { value } as f32;
+        }
+    }
+    Ok(FeatureSet { name: format!("catalogue: {}", names.join(", ")), rows })
+}
+
+/// One row a picture, in order.
+fn table(pictures: &Pictures, describe: impl Fn(usize) -> Result<Vec<f32>> + Sync) -> Result<Array2<f32>> {
+    let rows: Vec<Vec<f32>> = (0..pictures.len())
+        .into_par_iter()
+        .map(|i| describe(i).with_context(|| pictures.list[i].path.display().to_string()))
+        .collect::<Result<_>>()?;
+    let width = rows.first().map_or(0, Vec::len);
+    Array2::from_shape_vec((rows.len(), width), rows.concat()).context("rows of one length")
+}

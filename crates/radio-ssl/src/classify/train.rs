@@ -1,0 +1,189 @@
+//! Makes a classifier of labelled pictures, from an encoder or from scratch; continues where it was stopped.
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use cls_morph::classifier::calibration::fit_temperature;
+use cls_morph::classifier::config::ClassifierConfig;
+use cls_morph::features::Turns;
+use cls_morph::probes::folds::Folds;
+use cls_morph::probes::probe::Predictions;
+use cls_morph::probes::score::{Resampling, Truth, score};
+use cls_morph::{FineTuning, fine_tune, one_class_each};
+use metrics::calibration::{expected_calibration_error, reliability};
+use radio_augment::{FlatRule, FrameSource, Recipe};
+use radio_tensor::weights::{InputChoice, read_encoder};
+
+use super::eval::encoder_recipe;
+use super::images::{ImageOptions, Pictures};
+use crate::compute::CheckpointOptions;
+use crate::interrupt::{self, Interrupted};
+use crate::progress::Stage;
+
+/// Intervals of confidence in the check of the calibration.
+const BINS: usize = 10;
+
+/// Options of `classify train`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TrainOptions {
+    /// Pictures and labels.
+    #[command(flatten)]
+    pub images: ImageOptions,
+    /// Column with the class of each picture.
+    #[arg(long, value_name = "C")]
+    pub label_column: String,
+    /// The encoder to start from; without it from scratch.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Every number of the training as TOML, in place of the options below.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Train the head alone.
+    #[arg(long)]
+    pub frozen: bool,
+    /// Passes over the pictures.
+    #[arg(long, default_value_t = 25)]
+    pub epochs: u64,
+    /// Pictures per step.
+    #[arg(long, default_value_t = 32)]
+    pub batch_size: usize,
+    /// Learning rate at the end of the warm-up.
+    #[arg(long, default_value_t = 5e-4)]
+    pub lr: f64,
+    /// Side of the input, pixels [default: the encoder's own, else 96].
+    #[arg(long, value_name = "PIXELS")]
+    pub side: Option<usize>,
+    /// Seed of weights, order and views.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: u64,
+    /// Keep one fold of so many aside: it calibrates the probabilities, and tells the accuracy. 0 trains on all.
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    pub hold_out: usize,
+    /// Folder for the classifier; made if it does not exist.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// When the state is saved.
+    #[command(flatten)]
+    pub checkpoints: CheckpointOptions,
+}
+
+/// Trains, calibrates, and writes `classifier.safetensors`.
+///
+/// # Errors
+/// If pictures, labels or the encoder cannot be used, the user interrupts, or a file cannot be written.
+pub fn train(options: &TrainOptions) -> Result<()> {
+    let encoder = options.checkpoint.as_deref().map(|path| read_encoder(path, InputChoice::Recorded)).transpose()?;
+    let own = encoder.as_ref().map(encoder_recipe).transpose()?.flatten();
+    let config = match &options.config {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            ClassifierConfig::from_toml(&text).with_context(|| path.display().to_string())?
+        }
+        None => {
+            let side = options.side.or(own.as_ref().map(|recipe| recipe.size)).unwrap_or(96);
+            let laptop = ClassifierConfig::laptop(options.seed, side, options.batch_size, options.epochs);
+            let recipe = own.unwrap_or_else(|| laptop.recipe.clone());
+            ClassifierConfig {
+                frozen: options.frozen,
+                peak_lr: options.lr,
+                floor_lr: options.lr.min(laptop.floor_lr),
+                backbone: encoder.as_ref().map_or(laptop.backbone, |encoder| encoder.trunk.config()),
+                recipe: Recipe { size: side, flat: FlatRule::Mask, ..recipe },
+                ..laptop
+            }
+            .fastest_here()
+        }
+    };
+    config.check()?;
+    let pictures = Pictures::open(&options.images)?;
+    let (labels, classes) = pictures.labels(&options.label_column)?;
+    let all: Vec<usize> = (0..pictures.len()).collect();
+    let (known, aside) = match options.hold_out {
+        0 => (all, Vec::new()),
+        k => {
+            let folds = Folds::grouped(&labels, &pictures.groups, k, options.seed)?;
+            (folds.train(0), folds.test(0))
+        }
+    };
+    std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
+    let of = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<_>>();
+    let targets = one_class_each(&of(&known), classes.len());
+    let state = options.out.join("training.safetensors");
+    let mut run = if state.exists() {
+        let run = FineTuning::resume(config.clone(), classes.clone(), targets, &state)?;
+        eprintln!("continuing after step {}", run.steps());
+        run
+    } else {
+        FineTuning::new(config.clone(), classes.clone(), targets, encoder.map(|encoder| encoder.trunk))?
+    };
+    let mut stage = Stage::start("training");
+    let (mut saved, mut trouble) = (Instant::now(), None);
+    let complete = fine_tune(&mut run, Arc::new(pictures.part(&known)), |run, now| {
+        let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
+        stage.at(now.step, now.total_steps, &note);
+        if interrupt::requested() || saved.elapsed() > options.checkpoints.every() {
+            let written = run.checkpoint([]).and_then(|file| Ok(file.write(&state)?));
+            saved = Instant::now();
+            if let Err(error) = written {
+                trouble = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        interrupt::flow()
+    })?;
+    if let Some(error) = trouble {
+        return Err(error).context("training stopped because its state cannot be saved");
+    }
+    if !complete {
+        bail!(Interrupted);
+    }
+    stage.end(&format!("loss {:.3}", run.losses().last().copied().unwrap_or(f32::NAN)));
+
+    let mut classifier = run.into_classifier();
+    if !aside.is_empty() {
+        let images: Arc<dyn FrameSource> = Arc::new(pictures.part(&aside));
+        let go_on = |_| ControlFlow::Continue(());
+        let truth = of(&aside);
+        let raw = classifier.predict(images.clone(), Turns::Four, config.batch_size, go_on)?;
+        classifier.temperature = fit_temperature(raw.view(), &truth)?;
+        let mended = classifier.predict(images, Turns::Four, config.batch_size, go_on)?;
+        let found = Predictions::of(raw.clone()).class;
+        let groups: Vec<usize> = aside.iter().map(|&row| pictures.groups[row]).collect();
+        let truth_rows = Truth { labels: &truth, groups: &groups, n_classes: classes.len() };
+        let marks = score(truth_rows, &found, &Resampling::thousand(options.seed))?;
+        let interval = marks.accuracy_interval;
+        println!(
+            "held out: {} pictures ({}), accuracy {:.1} % ({:.1} to {:.1}), macro F1 {:.1} %",
+            aside.len(),
+            pictures.grouping,
+            100.0 * marks.accuracy,
+            100.0 * interval.low,
+            100.0 * interval.high,
+            100.0 * marks.macro_f1
+        );
+        let right: Vec<bool> = found.iter().zip(&truth).map(|(found, truth)| found == truth).collect();
+        let error = |p: &ndarray::Array2<f64>| -> Result<f64> {
+            let sure: Vec<f64> =
+                p.rows().into_iter().map(|row| row.iter().copied().fold(0.0, f64::max).min(1.0)).collect();
+            Ok(100.0 * expected_calibration_error(&reliability(&sure, &right, BINS)?))
+        };
+        println!(
+            "temperature {:.2}: expected calibration error {:.1} %, {:.1} % after it on the same pictures",
+            classifier.temperature,
+            error(&raw)?,
+            error(&mended)?
+        );
+    }
+    let out = options.out.join("classifier.safetensors");
+    classifier.checkpoint(&config)?.write(&out)?;
+    match std::fs::remove_file(&state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", state.display()));
+        }
+        _ => {}
+    }
+    println!("{}", out.display());
+    Ok(())
+}
