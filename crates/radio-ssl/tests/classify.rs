@@ -88,7 +88,7 @@ fn marks_of_the_simple_ways() {
     assert_eq!(evaluate(&options).unwrap(), marks);
     let split = ["--split-column", "split", "--test-value", "test"];
     let split = evaluate(&parse(&all.iter().chain(&split).copied().collect::<Vec<_>>())).unwrap();
-    assert_eq!((split.folds, split.data.predicted), (1, 11));
+    assert_eq!((split.folds, split.data.predicted), (1, 12));
 }
 
 #[test]

@@ -11,8 +11,9 @@ use super::images::Pictures;
 
 /// Principal components of the pixels.
 const COMPONENTS: usize = 50;
-/// Side of the channels that rings are laid on where pictures differ in size.
-const RING_SIDE: usize = 64;
+/// Side of the channels that rings are laid on. On FIRST pictures of 96 pixels, 64 gives logistic regression 1 to 2 points more than
+/// 96 (a ring is 2 pixels wide, and a pixel a little smoothed); nearest neighbours do not care.
+const SIDE: usize = 64;
 
 /// A name and a row of numbers for every picture.
 pub struct FeatureSet {
@@ -24,18 +25,12 @@ pub struct FeatureSet {
 
 /// Ring features, principal components and brightness statistics.
 ///
-/// Rings lie on the channels at the pictures' own resolution where all have one size, else on 64 pixels.
+/// Rings and components are of the three channels, 64 pixels wide; brightness is of the picture itself.
 ///
 /// # Errors
 /// If a picture cannot be read or described.
 pub fn hand_made(pictures: &Arc<Pictures>, recipe: &Recipe, seed: u64) -> Result<Vec<FeatureSet>> {
-    let sizes: Vec<(usize, usize)> = (0..pictures.len())
-        .into_par_iter()
-        .map(|i| Ok(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.dim()))
-        .collect::<Result<_>>()?;
-    let first = sizes.first().copied().unwrap_or_default();
-    let native = sizes.iter().all(|&size| size == first) && first.0 == first.1;
-    let recipe = Recipe { size: if native { first.0 } else { RING_SIDE }, ..recipe.clone() };
+    let recipe = Recipe { size: SIDE, ..recipe.clone() };
     let rings = table(pictures, |i| {
         let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
         Ok(ring_features(channels.view(), &RingConfig::sixteen_rings())?)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use cls_morph::classifier::confident_errors::confident_errors;
 use cls_morph::classifier::config::ClassifierConfig;
 use cls_morph::features::{Extraction, Scale, Turns, extract};
 use cls_morph::probes::draws::label_fraction;
@@ -12,6 +13,7 @@ use cls_morph::probes::probe::{Predictions, Probe, out_of_fold};
 use cls_morph::probes::score::{Resampling, Truth, compare, score};
 use cls_morph::{FineTuning, fine_tune, one_class_each};
 use metrics::bootstrap::mean_and_error;
+use metrics::calibration::{expected_calibration_error, reliability};
 use ndarray::{Array2, Axis, concatenate};
 use radio_augment::{Augmenter, BlankRule, FlatRule, FrameSource, LoaderError, Recipe, RecipeError, ViewLoader};
 use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
@@ -21,12 +23,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::baselines::{FeatureSet, catalogue_columns, hand_made};
 use super::images::{ImageOptions, Pictures};
-use super::marks::{DataMarks, EncoderMarks, FlatMarks, Marks, MethodMarks};
+use super::marks::{DataMarks, EncoderMarks, FlatMarks, Marks, MethodMarks, SureError};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 
 /// Name of the feature set that all others are compared with.
 const RINGS: &str = "ring features";
+/// Intervals of confidence in the calibration error.
+const BINS: usize = 10;
+/// Sure errors that are kept of each method.
+const SURE_ERRORS: usize = 12;
 
 /// Options of `classify eval`.
 #[derive(Debug, Clone, clap::Args)]
@@ -132,7 +138,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
     let (labels, classes) = pictures.labels(&options.label_column)?;
     let folds = folds(&pictures, &labels, options)?;
     let pictures = Arc::new(pictures);
-    let mut bench = Bench::new(&pictures, &labels, classes.len(), folds, options);
+    let mut bench = Bench::new(&pictures, &labels, &classes, folds, options);
 
     let mut stage = Stage::start("simple descriptions");
     let nothing = FeatureSet { name: "none".into(), rows: Array2::zeros((pictures.len(), 1)) };
@@ -348,7 +354,7 @@ fn training(options: &EvalOptions, network: ResNetConfig, recipe: &Recipe, epoch
 struct Bench<'a> {
     pictures: &'a Arc<Pictures>,
     labels: &'a [usize],
-    n_classes: usize,
+    classes: &'a [String],
     folds: Folds,
     /// Places of the pictures that are predicted.
     predicted: Vec<usize>,
@@ -363,7 +369,7 @@ impl<'a> Bench<'a> {
     fn new(
         pictures: &'a Arc<Pictures>,
         labels: &'a [usize],
-        n_classes: usize,
+        classes: &'a [String],
         folds: Folds,
         options: &'a EvalOptions,
     ) -> Self {
@@ -372,7 +378,7 @@ impl<'a> Bench<'a> {
         Self {
             pictures,
             labels,
-            n_classes,
+            classes,
             folds,
             predicted,
             resampling,
@@ -398,7 +404,7 @@ impl<'a> Bench<'a> {
             bail!(Interrupted);
         }
         let draw = |number: u64| {
-            out_of_fold(probe, set.rows.view(), self.labels, self.n_classes, &self.folds, |fold, rows| {
+            out_of_fold(probe, set.rows.view(), self.labels, self.classes.len(), &self.folds, |fold, rows| {
                 if fraction >= 1.0 {
                     return Ok(rows);
                 }
@@ -415,7 +421,7 @@ impl<'a> Bench<'a> {
             draws = Some(mean_and_error(&accuracies)?);
         }
         let columns = set.rows.ncols();
-        self.add(&set.name, columns, Some(probe), probe.name(), fraction, &first.class, draws)
+        self.add(&set.name, columns, Some(probe), probe.name(), fraction, &first, draws)
     }
 
     fn draw_seed(&self, number: u64, fold: usize) -> u64 {
@@ -435,14 +441,27 @@ impl<'a> Bench<'a> {
         probe: Option<Probe>,
         method: &str,
         fraction: f64,
-        predicted: &[usize],
+        predictions: &Predictions,
         draws: Option<(f64, f64)>,
     ) -> Result<()> {
+        let predicted = &predictions.class;
         let of = |values: &[usize]| self.predicted.iter().map(|&row| values[row]).collect::<Vec<_>>();
         let (labels, groups, found) = (of(self.labels), of(&self.pictures.groups), of(predicted));
-        let truth = Truth { labels: &labels, groups: &groups, n_classes: self.n_classes };
+        let truth = Truth { labels: &labels, groups: &groups, n_classes: self.classes.len() };
         let reference = self.rings.iter().find(|(of_rings, _)| *of_rings == fraction).map(|(_, found)| found);
         let over_rings = reference.map(|rings| compare(truth, &found, rings, &self.resampling)).transpose()?;
+        let probabilities = predictions.probabilities.select(Axis(0), &self.predicted);
+        let sure: Vec<f64> =
+            found.iter().enumerate().map(|(row, &class)| probabilities[(row, class)].min(1.0)).collect();
+        let right: Vec<bool> = found.iter().zip(&labels).map(|(found, label)| found == label).collect();
+        let name = |class: usize| self.classes[class].clone();
+        let sure_errors =
+            confident_errors(probabilities.view(), &labels, SURE_ERRORS)?.into_iter().map(|error| SureError {
+                picture: self.pictures.list[self.predicted[error.row]].id.clone(),
+                label: name(error.truth),
+                predicted: name(error.predicted),
+                probability: error.probability,
+            });
         let fold_accuracy =
             (0..self.folds.len()).map(|fold| self.accuracy(predicted, &self.folds.test(fold))).collect();
         self.methods.push(MethodMarks {
@@ -453,6 +472,8 @@ impl<'a> Bench<'a> {
             label_fraction: fraction,
             score: score(truth, &found, &self.resampling)?,
             fold_accuracy,
+            calibration_error: expected_calibration_error(&reliability(&sure, &right, BINS)?),
+            sure_errors: sure_errors.collect(),
             draws,
             over_rings,
         });
@@ -471,7 +492,8 @@ impl<'a> Bench<'a> {
     ) -> Result<()> {
         let fractions: Vec<f64> = std::iter::once(1.0).chain(self.options.label_fraction.iter().copied()).collect();
         for fraction in fractions {
-            let mut predicted = vec![0; self.labels.len()];
+            let probabilities = Array2::zeros((self.labels.len(), self.classes.len()));
+            let mut all = Predictions { class: vec![0; self.labels.len()], probabilities };
             for fold in 0..self.folds.len() {
                 let (mut train, test) = (self.folds.train(fold), self.folds.test(fold));
                 let mut config = ClassifierConfig { seed: config.seed.wrapping_add(fold as u64), ..config.clone() };
@@ -482,9 +504,12 @@ impl<'a> Bench<'a> {
                     config.warmup_epochs = config.epochs / 10;
                 }
                 let found = self.train_and_predict(name, fold, &config, start()?, &train, &test)?;
-                test.iter().zip(found.class).for_each(|(&row, class)| predicted[row] = class);
+                for (place, &row) in test.iter().enumerate() {
+                    all.class[row] = found.class[place];
+                    all.probabilities.row_mut(row).assign(&found.probabilities.row(place));
+                }
             }
-            self.add(name, config.backbone.features(), None, "trained", fraction, &predicted, None)?;
+            self.add(name, config.backbone.features(), None, "trained", fraction, &all, None)?;
         }
         Ok(())
     }
@@ -499,8 +524,8 @@ impl<'a> Bench<'a> {
         test: &[usize],
     ) -> Result<Predictions> {
         let known: Vec<usize> = train.iter().map(|&row| self.labels[row]).collect();
-        let classes = (0..self.n_classes).map(|class| class.to_string()).collect();
-        let mut run = FineTuning::new(config.clone(), classes, one_class_each(&known, self.n_classes), trunk)?;
+        let mut run =
+            FineTuning::new(config.clone(), self.classes.to_vec(), one_class_each(&known, self.classes.len()), trunk)?;
         let mut stage = Stage::start("training");
         let complete = fine_tune(&mut run, Arc::new(self.pictures.part(train)), |_, now| {
             let note =

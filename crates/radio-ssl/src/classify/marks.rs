@@ -93,12 +93,30 @@ pub struct MethodMarks {
     pub score: ClassScore,
     /// Accuracy of every fold.
     pub fold_accuracy: Vec<f64>,
+    /// Expected calibration error of the out-of-fold probabilities, ten intervals of confidence.
+    pub calibration_error: f64,
+    /// The surest wrong predictions, surest first.
+    pub sure_errors: Vec<SureError>,
     /// Mean accuracy over draws of labels and its error, where labels are drawn; the score is then of the first draw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draws: Option<(f64, f64)>,
     /// This method minus ring features with logistic regression, on the same resamples and share of labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_rings: Option<Comparison>,
+}
+
+/// A picture that was called something else with a high probability: the network's error, or the label's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SureError {
+    /// The picture, as named in the table.
+    pub picture: String,
+    /// Its label.
+    pub label: String,
+    /// What was predicted.
+    pub predicted: String,
+    /// Probability of what was predicted.
+    pub probability: f64,
 }
 
 impl Marks {
