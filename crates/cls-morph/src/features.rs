@@ -191,7 +191,7 @@ pub fn embed_turned(trunk: &ResNet, images: &Array4<f32>, turns: Turns) -> Resul
 
 /// Every image of a batch turned clockwise by so many quarters.
 pub(crate) fn turned(images: &Array4<f32>, quarters: u32) -> Result<Array4<f32>> {
-    if quarters % 4 == 0 {
+    if quarters.is_multiple_of(4) {
         return Ok(images.clone());
     }
     let turned: Vec<_> = images.outer_iter().map(|image| quarter_turns(image, quarters)).collect();

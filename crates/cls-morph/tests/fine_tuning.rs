@@ -29,7 +29,7 @@ impl FrameSource for Doubles {
         let mut rng = ChaCha8Rng::seed_from_u64(i as u64);
         let (y, x, angle) =
             (rng.random_range(15.0..25.0f32), rng.random_range(15.0..25.0f32), rng.random_range(0.0..3.1f32));
-        let apart = if i % 2 == 0 { 0.0 } else { 7.0 };
+        let apart = if i.is_multiple_of(2) { 0.0 } else { 7.0 };
         Ok(Array2::from_shape_fn((40, 40), |(row, col)| {
             let lobe = |side: f32| {
                 let (dy, dx) =

@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::config::ClassifierConfig;
 use super::head::LinearHead;
+use super::loss::Loss;
 use super::predict::Classifier;
 use crate::error::{ClassError, Result};
 use crate::features::{features_array, images_tensor};
@@ -117,17 +118,16 @@ impl FineTuning {
         if targets.ncols() != classes.len() {
             return Err(ClassError::Length { what: "classes", expected: targets.ncols(), found: classes.len() });
         }
-        let needed = if config.loss == super::loss::Loss::CrossEntropy { 2 } else { 1 };
+        let needed = if config.loss == Loss::CrossEntropy { 2 } else { 1 };
         for (what, needed, found) in [("classes", needed, classes.len()), ("images", 1, targets.nrows())] {
             if found < needed {
                 return Err(ClassError::TooFew { what: what.into(), needed, found });
             }
         }
         let count = |row: usize| targets.row(row).iter().filter(|&&is| is).count();
-        if config.loss == super::loss::Loss::CrossEntropy {
-            if let Some(row) = (0..targets.nrows()).find(|&row| count(row) != 1) {
-                return Err(ClassError::Length { what: "classes of an image", expected: 1, found: count(row) });
-            }
+        let wrong = (0..targets.nrows()).find(|&row| config.loss == Loss::CrossEntropy && count(row) != 1);
+        if let Some(row) = wrong {
+            return Err(ClassError::Length { what: "classes of an image", expected: 1, found: count(row) });
         }
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let scratch = ResNet::new(config.backbone, &mut rng);

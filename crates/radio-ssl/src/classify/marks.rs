@@ -137,7 +137,7 @@ impl Marks {
             text += &format!("{} pictures left out (see the JSON)\n", self.data.left_out.len());
         }
         text += &format!(
-            "\n{:<42} {:>9} {:>15} {:>9} {:>15}  over rings, accuracy\n",
+            "\n{:<58} {:>9} {:>15} {:>9} {:>15}  over rings, accuracy\n",
             "features, method", "accuracy", "95 %", "macro F1", "95 %"
         );
         let percent = |value: f64| format!("{:.1}", 100.0 * value);
@@ -162,7 +162,7 @@ impl Marks {
                 let interval = c.accuracy_interval;
                 format!("{:+.1} ({:+.1} to {:+.1})", 100.0 * c.accuracy, 100.0 * interval.low, 100.0 * interval.high)
             });
-            text += &format!("{name:<42} {accuracy:>9} {interval:>15} {macro_f1:>9} {f1_interval:>15}  {over}\n");
+            text += &format!("{name:<58} {accuracy:>9} {interval:>15} {macro_f1:>9} {f1_interval:>15}  {over}\n");
         }
         text
     }
