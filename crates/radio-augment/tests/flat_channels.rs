@@ -8,7 +8,7 @@ use radio_augment::{BlankRule, FlatRule, Recipe, RecipeError, StageOrder};
 /// Zeros, and a source of a few pixels between 1 and 255.
 fn picture() -> Array2<f32> {
     let mut picture = Array2::zeros((60, 60));
-    for (place, value) in [(28, 1.0), (29, 120.0), (30, 255.0), (31, 60.0)] {
+    for (place, value) in [(28, 1.0f32), (29, 120.0), (30, 255.0), (31, 60.0)] {
         picture[(30, place)] = value;
         picture[(31, place)] = value.max(4.0) / 2.0;
     }

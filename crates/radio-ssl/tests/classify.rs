@@ -36,7 +36,7 @@ fn make_pictures(folder: &Path) {
                     (row as f32 - 19.5 - side * apart * angle.sin(), col as f32 - 19.5 - side * apart * angle.cos());
                 200.0 * (-(y * y + x * x) / 8.0).exp()
             };
-            let noise = ((row * 31 + col * 17 + i * 7) * 2_654_435_761usize >> 8) % 12;
+            let noise = (row * 31 + col * 17 + i * 7) % 12;
             if i == 4 { 0 } else { (lobe(1.0).max(lobe(-1.0)) + noise as f32 + 1.0).min(255.0) as u8 }
         });
         if i != 9 {
