@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::compute::{ComputeOptions, use_compute};
 
 pub mod baselines;
+mod bench;
 pub mod eval;
 pub mod images;
 pub mod marks;

@@ -9,6 +9,8 @@ use rayon::prelude::*;
 
 use super::images::Pictures;
 
+/// Name of the feature set that all others are compared with.
+pub const RINGS: &str = "ring features";
 /// Principal components of the pixels.
 const COMPONENTS: usize = 50;
 /// Side of the channels that rings are laid on. On FIRST pictures of 96 pixels, 64 gives logistic regression 1 to 2 points more than
@@ -46,7 +48,7 @@ pub fn hand_made(pictures: &Arc<Pictures>, recipe: &Recipe, seed: u64) -> Result
     Ok(vec![
         FeatureSet { name: "brightness statistics".into(), rows: brightness },
         FeatureSet { name: "pixel PCA".into(), rows: components },
-        FeatureSet { name: "ring features".into(), rows: rings },
+        FeatureSet { name: RINGS.into(), rows: rings },
     ])
 }
 
