@@ -1,0 +1,36 @@
+//! Exact nearest neighbours of feature rows, near-duplicates, and neighbour ranks.
+//!
+//! A blocked matrix product in `f32` bounds every distance; the few pairs it leaves open are measured in `f64`. So the
+//! answer is exact to `f64` rounding, never holds an `n × n` matrix, and has the same bits for any number of threads.
+//! No model, no file and no label is known here: a table of numbers goes in.
+//!
+//! Reading order: [`search::nearest_neighbours`], then [`duplicates::near_duplicates`] and [`ranks::neighbour_ranks`].
+//!
+//! ```
+//! use neighbours::{Metric, near_duplicates, nearest_in, nearest_neighbours};
+//! // Four rows on a line; the last two are the same.
+//! let features = ndarray::arr2(&[[0.0_f32, 0.0], [1.0, 0.0], [5.0, 0.0], [5.0, 0.0]]);
+//! let nearest = nearest_neighbours(features.view(), 2, Metric::Euclidean)?;
+//! assert_eq!(nearest.rows.row(0).to_vec(), [1, 2]); // rows 2 and 3 are equally far: the smaller number
+//! assert_eq!(nearest.distances.row(3).to_vec(), [0.0, 4.0]);
+//!
+//! let similar = nearest_in(ndarray::arr2(&[[0.9, 0.1]]).view(), features.view(), 1, Metric::Euclidean)?;
+//! assert_eq!(similar.rows[(0, 0)], 1);
+//!
+//! let twins = near_duplicates(features.view(), Metric::Euclidean, 0.0, 100)?;
+//! assert_eq!((twins.len(), twins[0].first, twins[0].second), (1, 2, 3));
+//! # Ok::<(), neighbours::NeighbourError>(())
+//! ```
+pub mod duplicates;
+pub mod error;
+pub mod metric;
+mod points;
+pub mod ranks;
+pub mod search;
+mod tiles;
+
+pub use duplicates::{Pair, near_duplicates};
+pub use error::NeighbourError;
+pub use metric::Metric;
+pub use ranks::neighbour_ranks;
+pub use search::{Neighbours, nearest_in, nearest_neighbours};
