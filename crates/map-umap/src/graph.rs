@@ -84,8 +84,9 @@ impl Graph {
     }
 }
 
-/// Distance of the nearest other row that is not at distance 0, and the bandwidth beyond it at which the memberships of a
-/// neighbourhood of `n_neighbours` sum to `log2(n_neighbours)`. `mean_of_all`: mean distance in the whole table.
+/// The bandwidth at which the memberships of a neighbourhood of `n_neighbours` sum to `log2(n_neighbours)`, counted from
+/// `offset`, the distance of the nearest other row that is not at distance 0. At least a thousandth of the `mean` distance of
+/// the neighbourhood, or of that of the whole table where all neighbours are at distance 0.
 pub(crate) fn bandwidth(distances: &[f32], n_neighbours: usize, offset: f64, mean: f64, mean_of_all: f64) -> f64 {
     let target = (n_neighbours as f64).log2();
     let (mut low, mut high, mut width) = (0.0, f64::INFINITY, 1.0);

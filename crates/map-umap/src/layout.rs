@@ -1,6 +1,7 @@
 //! The layout: neighbours pull, random points push, one edge after the other.
 //!
-//! Serial on purpose: one random stream and one order of steps give one result. Steps and schedule are umap-learn's.
+//! Serial on purpose: one random stream and one order of steps give one result. Steps and schedule are umap-learn's, but the
+//! pushes of one draw all start from where the pull has left the point.
 
 use rand::RngCore;
 
@@ -8,6 +9,9 @@ use crate::{curve::Similarity, power::power};
 
 /// One step moves no coordinate by more than this, before the step size.
 const LONGEST_STEP: f32 = 4.0;
+
+/// Pushes of one draw that start from the same place: they do not wait for each other. (umap-learn moves the point after each.)
+const TOGETHER: usize = 8;
 
 /// Pull and push between points of a map.
 #[derive(Debug, Clone, Copy)]
@@ -113,11 +117,20 @@ fn arrange_axes(
                 points[head + axis] += step;
                 points[tail + axis] -= step;
             }
-            for _ in 0..pushes {
-                let other = random_below(rng, rows) * axes;
-                let push = forces.push(squared_distance(points, head, points, other, axes));
+            let mut left = pushes;
+            while left > 0 {
+                let together = left.min(TOGETHER);
+                left -= together;
+                let (mut others, mut strengths) = ([0; TOGETHER], [0.0; TOGETHER]);
+                for push in 0..together {
+                    others[push] = random_below(rng, rows) * axes;
+                    strengths[push] = forces.push(squared_distance(points, head, points, others[push], axes));
+                }
                 for axis in 0..axes {
-                    points[head + axis] += rate * clipped(push * (points[head + axis] - points[other + axis]));
+                    let here = points[head + axis];
+                    let steps = others.iter().zip(&strengths).take(together);
+                    let step: f32 = steps.map(|(&other, &push)| clipped(push * (here - points[other + axis]))).sum();
+                    points[head + axis] += rate * step;
                 }
             }
         }
