@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use ndarray::Array2;
-use radio_augment::{FrameSource, ViewLoader, recycle};
+use radio_augment::{FrameSource, Preparation, ViewLoader, recycle};
 use radio_sim::{SimConfig, Tier};
 use radio_ssl::frames::SurveyFrames;
 use radio_ssl::stages::{open_survey, simulate_into};
@@ -193,6 +193,9 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
     let source: Arc<dyn FrameSource> = frames.clone();
     let loader = ViewLoader::new(source.clone(), config.recipe.clone(), config.augmenter.clone(), config.seed);
     let order = loader.epoch_order(1, source.len());
+    let Preparation::Recipe(recipe) = &config.recipe else {
+        bail!("the stages are those of a recipe, not of a list of steps")
+    };
     let mut run = Pretraining::new(config.clone(), source.len())?;
     let mut weights = run.trunk().parameters().to_vec();
     let gradients: Vec<Vec<f32>> = weights.iter().map(|p| vec![1e-3; p.values.len()]).collect();
@@ -203,19 +206,15 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
         let pixels = places.par_iter().map(|&i| source.pixels(i)).collect::<Result<Vec<_>, _>>();
         let pixels = pixels.map_err(|error| anyhow::anyhow!("{error}"))?;
         let read = clock.elapsed().as_secs_f64();
-        let limits =
-            pixels.par_iter().map(|cutout| config.recipe.limits(cutout.view())).collect::<Result<Vec<_>, _>>()?;
+        let limits = pixels.par_iter().map(|cutout| recipe.limits(cutout.view())).collect::<Result<Vec<_>, _>>()?;
         let clock = Instant::now();
-        pixels
-            .par_iter()
-            .zip(&limits)
-            .for_each(|(cutout, limits)| recycle(config.recipe.stretch(cutout.view(), limits)));
-        let recipe = clock.elapsed().as_secs_f64();
+        pixels.par_iter().zip(&limits).for_each(|(cutout, limits)| recycle(recipe.stretch(cutout.view(), limits)));
+        let stretched = clock.elapsed().as_secs_f64();
         // The loader does all three, once it knows the frames' limits: what is left is augmentation with its resize.
         drop(loader.channels_batch(places)?);
         let clock = Instant::now();
         let views = loader.views(1, places)?;
-        let augmentation = (clock.elapsed().as_secs_f64() - read - recipe).max(0.0);
+        let augmentation = (clock.elapsed().as_secs_f64() - read - stretched).max(0.0);
         let shape = views.dim();
         let views = Tensor::from_vec(views.into_raw_vec_and_offset().0, shape, &Device::Cpu)?;
         let clock = Instant::now();
@@ -226,7 +225,7 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
         let update = clock.elapsed().as_secs_f64();
         // The first batch warms everything up.
         if batch > 0 {
-            for (all, one) in seconds.iter_mut().zip([read, recipe, augmentation, step - update, update]) {
+            for (all, one) in seconds.iter_mut().zip([read, stretched, augmentation, step - update, update]) {
                 all.push(one);
             }
         }

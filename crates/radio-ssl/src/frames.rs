@@ -46,7 +46,7 @@ pub(crate) struct Accepted {
 
 impl Accepted {
     /// Tries the recipe on every frame.
-    pub(crate) fn of(source: Arc<dyn FrameSource>, recipe: &Recipe) -> Self {
+    pub(crate) fn of(source: Arc<dyn FrameSource>, recipe: &Preparation) -> Self {
         let count = source.len();
         let loader = ViewLoader::new(source, recipe.clone(), Augmenter { steps: Vec::new() }, 0);
         let refused: Vec<(usize, String)> =
@@ -76,7 +76,7 @@ impl SurveyFrames {
     ///
     /// # Errors
     /// If a mosaic or the labels cannot be used, or no frame remains.
-    pub fn open(survey: &Survey, recipe: &(impl Into<Preparation> + Clone)) -> Result<Arc<Self>> {
+    pub fn open(survey: &Survey, recipe: &Preparation) -> Result<Arc<Self>> {
         let set = FrameSet::of_survey(survey).with_context(|| format!("survey {}", survey.name))?;
         let labels = match &survey.labels {
             Some(path) => Some(FrameLabels::read(path)?.join(&set)?),

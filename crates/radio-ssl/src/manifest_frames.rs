@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use ndarray::Array2;
-use radio_augment::{FrameSource, Recipe};
+use radio_augment::{FrameSource, Preparation};
 use radio_io::data_set::Part;
 use radio_io::{Manifest, MosaicPool};
 use serde::Serialize;
@@ -50,7 +50,7 @@ impl ManifestFrames {
     ///
     /// # Errors
     /// If the manifest has no such part, a mosaic is missing or changed, or no cutout remains.
-    pub fn new(manifest: &Manifest, part: Option<Part>, recipe: &Recipe) -> Result<Arc<Self>> {
+    pub fn new(manifest: &Manifest, part: Option<Part>, recipe: &Preparation) -> Result<Arc<Self>> {
         let total = manifest.len();
         let manifest = of_part(manifest, part)?;
         let used = MosaicFacts::of_rows(&manifest);
@@ -160,7 +160,7 @@ pub fn is_manifest(path: &Path) -> bool {
 ///
 /// # Errors
 /// If the file or a mosaic cannot be used, no frame remains, or a part is asked of a survey, which has none.
-pub fn open_frames(path: &Path, part: Option<Part>, recipe: &Recipe) -> Result<(Arc<dyn NamedFrames>, String)> {
+pub fn open_frames(path: &Path, part: Option<Part>, recipe: &Preparation) -> Result<(Arc<dyn NamedFrames>, String)> {
     if is_manifest(path) {
         let manifest = Manifest::read(path)?;
         let record = ManifestRecord {

@@ -2,13 +2,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cls_morph::classifier::config::ClassifierConfig;
 use cls_morph::features::{Extraction, Scale, Turns, extract};
 use cls_morph::probes::folds::Folds;
 use cls_morph::probes::probe::Probe;
 use ndarray::{Array2, Axis, concatenate};
-use radio_augment::{Augmenter, BlankRule, FlatRule, FrameSource, LoaderError, Recipe, RecipeError, ViewLoader};
+use radio_augment::{
+    Augmenter, BlankRule, FlatRule, FrameSource, LoaderError, Preparation, Recipe, RecipeError, ViewLoader,
+};
 use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
 use radio_tensor::weights::{ImportedEncoder, InputChoice, read_encoder};
 use rand::SeedableRng;
@@ -240,7 +242,12 @@ pub(super) fn recipe_of(encoder: Option<&ImportedEncoder>, options: &EvalOptions
 /// The recipe that an encoder's file records.
 pub(super) fn encoder_recipe(encoder: &ImportedEncoder) -> Result<Option<Recipe>> {
     if let Some(text) = encoder.text.get("simclr.toml") {
-        return Ok(Some(ssl_simclr::SimClrConfig::from_toml(text)?.recipe));
+        return match ssl_simclr::SimClrConfig::from_toml(text)?.recipe {
+            Preparation::Recipe(recipe) => Ok(Some(recipe)),
+            Preparation::Steps(_) => {
+                bail!("the encoder was trained on a list of transforms; expected a recipe, which `classify` can resize")
+            }
+        };
     }
     if let Some(text) = encoder.text.get("classifier.toml") {
         return Ok(Some(ClassifierConfig::from_toml(text)?.recipe));
