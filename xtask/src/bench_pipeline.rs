@@ -188,11 +188,11 @@ fn training_rate(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usi
     Ok(((ends.len() - 1) * config.batch_size) as f64 / seconds)
 }
 
-/// Seconds a batch of every stage.
+/// Seconds a batch of every stage, in the mean.
 fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize) -> Result<[f64; 5]> {
-    let source: Arc<dyn FrameSource> = frames.clone();
+    let len = (batches + 1) * config.batch_size;
+    let source: Arc<dyn FrameSource> = Arc::new(LeadingFrames { frames: frames.clone(), len });
     let loader = ViewLoader::new(source.clone(), config.recipe.clone(), config.augmenter.clone(), config.seed);
-    let order = loader.epoch_order(1, source.len());
     let Preparation::Recipe(recipe) = &config.recipe else {
         bail!("the stages are those of a recipe, not of a list of steps")
     };
@@ -201,7 +201,9 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
     let gradients: Vec<Vec<f32>> = weights.iter().map(|p| vec![1e-3; p.values.len()]).collect();
     let mut adam = Adam::new(config.adam, weights.iter());
     let mut seconds: [Vec<f64>; 5] = Default::default();
-    for (batch, places) in order.chunks_exact(config.batch_size).take(batches + 1).enumerate() {
+    // As in the loop: one epoch to warm everything up, and the first batch of the second.
+    let both: Vec<usize> = (0..2).flat_map(|epoch| loader.epoch_order(epoch, len)).collect();
+    for (batch, places) in both.chunks_exact(config.batch_size).enumerate() {
         let clock = Instant::now();
         let pixels = places.par_iter().map(|&i| source.pixels(i)).collect::<Result<Vec<_>, _>>();
         let pixels = pixels.map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -211,9 +213,8 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
         pixels.par_iter().zip(&limits).for_each(|(cutout, limits)| recycle(recipe.stretch(cutout.view(), limits)));
         let stretched = clock.elapsed().as_secs_f64();
         // The loader does all three, once it knows the frames' limits: what is left is augmentation with its resize.
-        drop(loader.channels_batch(places)?);
         let clock = Instant::now();
-        let views = loader.views(1, places)?;
+        let views = loader.views(u64::from(batch > batches), places)?;
         let augmentation = (clock.elapsed().as_secs_f64() - read - stretched).max(0.0);
         let shape = views.dim();
         let views = Tensor::from_vec(views.into_raw_vec_and_offset().0, shape, &Device::Cpu)?;
@@ -223,12 +224,11 @@ fn stage_times(config: &SimClrConfig, frames: &Arc<SurveyFrames>, batches: usize
         let clock = Instant::now();
         adam.step(1e-3, weights.iter_mut(), &gradients)?;
         let update = clock.elapsed().as_secs_f64();
-        // The first batch warms everything up.
-        if batch > 0 {
+        if batch > batches + 1 {
             for (all, one) in seconds.iter_mut().zip([read, stretched, augmentation, step - update, update]) {
                 all.push(one);
             }
         }
     }
-    Ok(seconds.map(|all| median(&all)))
+    Ok(seconds.map(|all| all.iter().sum::<f64>() / all.len() as f64))
 }
