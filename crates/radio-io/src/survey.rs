@@ -18,6 +18,7 @@
 //! max_blank_fraction = 0.3
 //! ```
 //!
+//! A file name with `*` or `?` stands for every file of its folder that matches, in the order of their names.
 //! Relative paths are relative to the survey file. `${NAME}` in a path is asked of the caller, as a library must not read the
 //! environment.
 
@@ -55,7 +56,7 @@ pub struct Survey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MosaicEntry {
-    /// The FITS file.
+    /// The FITS file. In a survey file `*` and `?` in its name stand for all that match; once loaded every entry is one file.
     pub path: PathBuf,
     /// Short name, part of every frame's name; if missing, the file's stem and what is chosen of it. Always present once loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +128,9 @@ impl Survey {
         let resolve = |written: &Path| resolve(written, path, &lookup);
         for mosaic in &mut survey.mosaics {
             mosaic.path = resolve(&mosaic.path)?;
+        }
+        survey.mosaics = files_meant(std::mem::take(&mut survey.mosaics), path)?;
+        for mosaic in &mut survey.mosaics {
             let id = mosaic.id.take().unwrap_or_else(|| id_of(mosaic));
             if !is_mosaic_id(&id) {
                 return Err(Error::BadMosaicId { found: id });
@@ -168,6 +172,47 @@ impl Survey {
         }
         Ok(())
     }
+}
+
+/// The same entries, each with a pattern in its file name replaced by one for every file that matches.
+fn files_meant(written: Vec<MosaicEntry>, survey: &Path) -> Result<Vec<MosaicEntry>, Error> {
+    let refuse = |key: &str, found: String, expected: &'static str| Error::SurveyValue {
+        path: survey.to_path_buf(),
+        key: key.to_owned(),
+        found,
+        expected,
+    };
+    let mut files = Vec::new();
+    for entry in written {
+        let name = entry.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.contains(['*', '?']) {
+            files.push(entry);
+            continue;
+        }
+        let shown = entry.path.display().to_string();
+        if let Some(id) = &entry.id {
+            return Err(refuse("mosaics.id", format!("{id}, beside the pattern {shown}"), "one file for one id"));
+        }
+        let pattern = glob::Pattern::new(&name)
+            .map_err(|wrong| refuse("mosaics.path", format!("{shown} ({})", wrong.msg), "a pattern of * and ?"))?;
+        let folder = entry.path.parent().unwrap_or(Path::new(""));
+        let io = |source| Error::Io { path: folder.to_path_buf(), source };
+        // A hidden file, as one that is being copied, is not meant by `*`.
+        let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(folder).map_err(io)? {
+            let file = file.map_err(io)?;
+            if pattern.matches_with(&file.file_name().to_string_lossy(), options) {
+                found.push(file.path());
+            }
+        }
+        if found.is_empty() {
+            return Err(refuse("mosaics.path", shown, "a pattern that some file matches"));
+        }
+        found.sort();
+        files.extend(found.into_iter().map(|path| MosaicEntry { path, ..entry.clone() }));
+    }
+    Ok(files)
 }
 
 /// The stem of the file name and what is chosen of the file, as `cube_RMS_FREQ-3`, with everything that frame names cannot hold
@@ -276,6 +321,34 @@ max_blank_fraction = 0.3
         ] {
             let refused = parse(&text.replace(from, to)).expect_err(to).to_string();
             assert!(parts.iter().all(|part| refused.contains(part)), "{to}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_stands_for_every_file_that_matches() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["b2.fits", "b1.fits", ".b3.fits", "b1.txt", "c.fits"] {
+            std::fs::write(folder.path().join(name), "").expect("can be written");
+        }
+        let read = |entry: &str| {
+            let start = TEXT.find("[[").unwrap_or(0);
+            let text =
+                format!("{}[[mosaics]]\n{entry}\n{}", &TEXT[..start], &TEXT[TEXT.find("[frames").unwrap_or(0)..]);
+            Survey::parse(&text, &folder.path().join("many.toml"), |_| None)
+        };
+        let survey = read("path = \"b?.fits\"\nhdu = 1").expect("a good survey");
+        let files: Vec<_> = survey.mosaics.iter().filter_map(|m| m.path.file_name()?.to_str()).collect();
+        let ids: Vec<_> = survey.mosaics.iter().filter_map(|m| m.id.as_deref()).collect();
+        assert_eq!((files, ids), (vec!["b1.fits", "b2.fits"], vec!["b1_hdu1", "b2_hdu1"]));
+        assert_eq!(read("path = \"*.fits\"").expect("a good survey").mosaics.len(), 3);
+        for (entry, parts) in [
+            ("path = \"z*.fits\"", ["mosaics.path", "z*.fits", "some file matches"]),
+            ("path = \"b*.fits\"\nid = \"b\"", ["mosaics.id", "b*.fits", "one file"]),
+            ("path = \"b[*.fits\"", ["mosaics.path", "b[*.fits", "a pattern"]),
+            ("path = \"nowhere/*.fits\"", ["cannot read", "nowhere", ""]),
+        ] {
+            let refused = read(entry).expect_err(entry).to_string();
+            assert!(parts.iter().all(|part| refused.contains(part)), "{entry}: {refused}");
         }
     }
 
