@@ -55,6 +55,7 @@ pub mod model_card;
 
 pub mod interrupt;
 
+pub mod pretraining;
 pub mod progress;
 
 pub mod simulation;

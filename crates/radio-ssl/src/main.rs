@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use radio_io::data_set::{BoxShape, Coverage, SourceSettings, table1};
 use radio_io::{FeatureTable, Manifest};
 use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
-use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
+use radio_ssl::compute::{ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
 use radio_ssl::dataset::{self, DatasetVerb, PartName};
@@ -15,9 +15,10 @@ use radio_ssl::doctor;
 use radio_ssl::frame_check::check_text;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::manifest_frames::{is_manifest, open_frames};
+use radio_ssl::pretraining::{self, PRETRAIN_EXAMPLES, PretrainOptions};
 use radio_ssl::simulation::{self, SIMULATE_EXAMPLES, SimulateOptions, TILES_EXAMPLES, TilesOptions};
-use radio_ssl::stages::{self, RunFolder};
-use ssl_simclr::{Encoder, SimClrConfig};
+use radio_ssl::stages;
+use ssl_simclr::Encoder;
 
 /// Learn from radio maps without labels, and find the peculiar objects in them.
 #[derive(Parser)]
@@ -101,35 +102,8 @@ enum Verb {
         verb: DatasetVerb,
     },
     /// Train an encoder on the frames of a survey or a manifest, without labels. Continues where it was stopped.
-    Pretrain {
-        /// The survey file, or a manifest (`.parquet`), whose cutouts may differ in size.
-        survey: PathBuf,
-        /// Only this part of a manifest [default: all of it].
-        #[arg(long, value_enum)]
-        part: Option<PartName>,
-        /// Every number of the training as TOML, in place of --epochs, --batch-size, --side and --seed.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Passes over the frames.
-        #[arg(long, default_value_t = 10)]
-        epochs: u64,
-        /// Cutouts per step.
-        #[arg(long, default_value_t = 64)]
-        batch_size: usize,
-        /// Side of the encoder's input in pixels.
-        #[arg(long, default_value_t = 96)]
-        side: usize,
-        /// Seed of weights, order and views.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-        seed: u64,
-        /// Folder for the checkpoint; made if it does not exist.
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-        #[command(flatten)]
-        checkpoints: CheckpointOptions,
-        #[command(flatten)]
-        compute: ComputeOptions,
-    },
+    #[command(after_help = PRETRAIN_EXAMPLES)]
+    Pretrain(Box<PretrainOptions>),
     /// Write the features of every frame of a survey or a manifest.
     Embed {
         /// The survey file, or a manifest (`.parquet`).
@@ -271,24 +245,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Dataset { verb } => dataset::run(&verb, &mut |text| print!("{text}")),
-        Verb::Pretrain { survey, part, config, epochs, batch_size, side, seed, out, checkpoints, compute } => {
-            use_compute(&compute)?;
-            let config = match config {
-                Some(path) => {
-                    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-                    SimClrConfig::from_toml(&text).with_context(|| path.display().to_string())?
-                }
-                None => SimClrConfig::laptop(seed, side, batch_size, epochs),
-            };
-            config.check()?;
-            let (frames, run) = open_frames(&survey, part.map(Into::into), &config.recipe)?;
-            eprint!("{}", check_text(frames.checks()));
-            std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-            let folder = RunFolder::new(&out);
-            stages::train(&config, frames, &folder, &run, checkpoints.every())?;
-            println!("{}", folder.checkpoint().display());
-            Ok(())
-        }
+        Verb::Pretrain(options) => pretraining::pretrain(&options),
         Verb::Embed { survey, part, checkpoint, out, compute } => {
             use_compute(&compute)?;
             let extension = out.extension().and_then(|e| e.to_str()).unwrap_or_default();

@@ -12,7 +12,7 @@ use radio_sim::{SimConfig, TruthImage};
 use radio_tensor::checkpoint::Checkpoint;
 use rank_gbdt::{RankConfig, Ranking, rank_features};
 use sha2::{Digest, Sha256};
-use ssl_simclr::{Encoder, Pretraining, SimClrConfig, pretrain};
+use ssl_simclr::{Encoder, Pretraining, SimClrConfig, TrainingEvents, pretrain};
 
 use crate::frames::{NamedFrames, SurveyFrames};
 use crate::interrupt::{self, Interrupted};
@@ -132,6 +132,15 @@ pub fn open_survey(path: &Path) -> Result<Survey> {
     Ok(Survey::load(path, |name| std::env::var(name).ok())?)
 }
 
+/// What a training may have besides its configuration.
+#[derive(Debug, Clone, Default)]
+pub struct TrainingExtras {
+    /// Weights to start from: a checkpoint of pre-training.
+    pub start_from: Option<PathBuf>,
+    /// TensorBoard's event file.
+    pub events: Option<PathBuf>,
+}
+
 /// Pre-trains an encoder, or continues, or finds it done.
 ///
 /// # Errors
@@ -142,6 +151,7 @@ pub fn train(
     folder: &RunFolder,
     run_toml: &str,
     checkpoint_every: Duration,
+    extras: &TrainingExtras,
 ) -> Result<()> {
     let done = folder.checkpoint();
     let state = folder.training();
@@ -161,27 +171,34 @@ pub fn train(
         let run = Pretraining::resume(config.clone(), frames.len(), &state)?;
         eprintln!("  continuing after step {}", run.steps());
         run
+    } else if let Some(weights) = &extras.start_from {
+        Pretraining::start_from(config.clone(), frames.len(), weights)?
     } else {
         Pretraining::new(config.clone(), frames.len())?
     };
+    let mut events = extras.events.as_ref().map(|path| TrainingEvents::open(path, &run)).transpose()?;
     let mut saved = Instant::now();
     let mut trouble = None;
     let complete = pretrain(&mut run, frames, |run, now| {
         let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
         stage.at(now.step, now.total_steps, &note);
+        let mut written = events.as_mut().map_or(Ok(()), |events| events.add(&now));
         if interrupt::requested() || saved.elapsed() > checkpoint_every {
-            let written = run.checkpoint([("run.toml", run_toml.to_owned())]).and_then(|file| Ok(file.write(&state)?));
+            let state = || run.checkpoint([("run.toml", run_toml.to_owned())]).and_then(|file| Ok(file.write(&state)?));
+            written = written.and_then(|()| state());
+            written = written.and_then(|()| events.as_mut().map_or(Ok(()), TrainingEvents::flush));
             saved = Instant::now();
-            if let Err(error) = written {
-                trouble = Some(error);
-                return ControlFlow::Break(());
-            }
+        }
+        if let Err(error) = written {
+            trouble = Some(error);
+            return ControlFlow::Break(());
         }
         interrupt::flow()
     })?;
     if let Some(error) = trouble {
         return Err(error).context("pre-training stopped because its state cannot be saved");
     }
+    events.as_mut().map_or(Ok(()), TrainingEvents::flush)?;
     if !complete {
         bail!(Interrupted);
     }

@@ -110,7 +110,15 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
     let checkpoint = match &options.checkpoint {
         Some(path) => path.clone(),
         None => {
-            stages::train(&config.simclr, frames.clone(), &folder, &config.to_toml()?, options.checkpoint_every)?;
+            let extras = stages::TrainingExtras::default();
+            stages::train(
+                &config.simclr,
+                frames.clone(),
+                &folder,
+                &config.to_toml()?,
+                options.checkpoint_every,
+                &extras,
+            )?;
             folder.checkpoint()
         }
     };
