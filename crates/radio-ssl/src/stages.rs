@@ -132,6 +132,9 @@ pub fn open_survey(path: &Path) -> Result<Survey> {
     Ok(Survey::load(path, |name| std::env::var(name).ok())?)
 }
 
+/// Key of the checkpoint's entry with the fingerprint of the file whose weights a training started from.
+const START_KEY: &str = "started-from.sha256";
+
 /// What a training may have besides its configuration.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingExtras {
@@ -155,7 +158,26 @@ pub fn train(
 ) -> Result<()> {
     let done = folder.checkpoint();
     let state = folder.training();
+    let origin = extras.start_from.as_deref().map(encoder_fingerprint).transpose()?;
+    let records = || {
+        let origin = origin.iter().map(|origin| (START_KEY, origin.clone()));
+        origin.chain([("run.toml", run_toml.to_owned())]).collect::<Vec<_>>()
+    };
+    let same_start = |path: &Path| {
+        let found = Checkpoint::read(path)?.checkpoint.text.get(START_KEY).cloned();
+        if found != origin {
+            let words = |origin: &Option<String>| origin.clone().unwrap_or_else(|| "random weights".into());
+            bail!(
+                "{}: the training there started from {}, expected {} (--start-from); choose another --out, or remove that file",
+                path.display(),
+                words(&found),
+                words(&origin)
+            );
+        }
+        Ok(())
+    };
     if done.exists() {
+        same_start(&done)?;
         let file = Checkpoint::read(&done)?;
         let expected =
             [("simclr.toml", config.to_toml()?), ("frames", frames.len().to_string()), ("run.toml", run_toml.into())];
@@ -168,6 +190,7 @@ pub fn train(
     }
     let mut stage = Stage::start("pre-training");
     let mut run = if state.exists() {
+        same_start(&state)?;
         let run = Pretraining::resume(config.clone(), frames.len(), &state)?;
         eprintln!("  continuing after step {}", run.steps());
         run
@@ -184,7 +207,7 @@ pub fn train(
         stage.at(now.step, now.total_steps, &note);
         let mut written = events.as_mut().map_or(Ok(()), |events| events.add(&now));
         if interrupt::requested() || saved.elapsed() > checkpoint_every {
-            let state = || run.checkpoint([("run.toml", run_toml.to_owned())]).and_then(|file| Ok(file.write(&state)?));
+            let state = || run.checkpoint(records()).and_then(|file| Ok(file.write(&state)?));
             written = written.and_then(|()| state());
             written = written.and_then(|()| events.as_mut().map_or(Ok(()), TrainingEvents::flush));
             saved = Instant::now();
@@ -202,7 +225,7 @@ pub fn train(
     if !complete {
         bail!(Interrupted);
     }
-    let mut file = run.checkpoint([("run.toml", run_toml.to_owned())])?;
+    let mut file = run.checkpoint(records())?;
     file.tensors.retain(|name, _| !name.starts_with("optimizer."));
     ModelCard::of_checkpoint(&file)?.write_beside(&done)?; // before the checkpoint, which ends the stage
     file.write(&done)?;

@@ -312,6 +312,28 @@ fn an_encoder_is_trained_and_used_on_a_manifest() {
     contains(&refused(&folder, "pretrain frames.parquet --epochs 1 --side 32 --out x"), &["south.fits"]);
 }
 
+/// A second stage begins with the weights of the first, its curves are on disk, and no other start can pass for it.
+#[test]
+fn a_training_starts_from_other_weights() {
+    let folder = with_manifests();
+    let pretrain = |rest: &str| format!("pretrain sources.parquet --epochs 1 --batch-size 8 --side 32 {rest}");
+    done(&folder, &pretrain("--out one"));
+    let second = pretrain("--method byol --start-from one/checkpoint.safetensors --out two");
+    done(&folder, &second);
+    let file = Checkpoint::read(&folder.path().join("two/checkpoint.safetensors")).unwrap();
+    assert!(file.checkpoint.text.contains_key("started-from.sha256"));
+    contains(file.text("started-from.toml").unwrap(), &["batch_size = 8"]);
+    let events = std::fs::read(folder.path().join("two/events/events.out.tfevents.0.radio-ssl")).unwrap();
+    let losses = events.windows(10).filter(|bytes| bytes == b"train/loss").count();
+    assert_eq!(losses, 25 / 8, "one loss a step");
+    done(&folder, &second); // it is done, and stays so
+    let other = pretrain("--method byol --out two");
+    contains(&refused(&folder, &other), &["two/checkpoint.safetensors", "expected random weights", "--start-from"]);
+    done(&folder, &pretrain("--seed 2 --out other"));
+    let other = pretrain("--method byol --start-from other/checkpoint.safetensors --out two");
+    contains(&refused(&folder, &other), &["started from", "choose another --out"]);
+}
+
 /// What the recipe cannot use is left out, and named.
 #[test]
 fn cutouts_that_the_recipe_refuses_are_named() {
