@@ -86,6 +86,16 @@ pub enum RecipeError {
         /// Its columns.
         cols: usize,
     },
+    /// The frame is nothing but margin; cut larger frames or take a smaller margin.
+    #[error("margin: expected a frame of more than {} pixels a side, found {rows} x {cols}", 2 * margin)]
+    WithinMargin {
+        /// Pixels cut off every edge.
+        margin: usize,
+        /// Rows of the frame.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+    },
     /// Under the rule that blanks are 0 no pixel may be NaN or infinite at the end: upstream leaves such an image out.
     #[error("channel {channel}: {pixels} pixels are not finite after the last step: expected none")]
     NotFinite {

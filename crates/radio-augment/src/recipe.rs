@@ -1,6 +1,6 @@
 //! The pre-processing recipe: one radio cutout to three channels in [0, 1]. A pure function, no random number in sight.
 
-use ndarray::{Array3, ArrayView2};
+use ndarray::{Array3, ArrayView2, s};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,14 @@ pub struct Recipe {
     /// What becomes of a flat channel.
     #[serde(default, skip_serializing_if = "FlatRule::is_default")]
     pub flat: FlatRule,
+    /// Pixels cut off every edge of the augmented frame: where a turn by any angle or a shift brings in sky instead of blanks.
+    /// Only in the stage order of the authors' code; 0 in the paper.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub margin: usize,
+}
+
+fn is_zero(margin: &usize) -> bool {
+    *margin == 0
 }
 
 /// What the recipe has to know of a cutout before it can stretch it: the expensive part, small and worth keeping.
@@ -107,6 +115,7 @@ impl Recipe {
             order: StageOrder::PaperCode,
             blanks: BlankRule::Nan,
             flat: FlatRule::Refuse,
+            margin: 0,
         }
     }
 
@@ -200,14 +209,15 @@ impl Recipe {
     /// The shape of a frame that is not square is kept, zeros fill the rest. In the paper's order the scaling comes first.
     ///
     /// # Errors
-    /// A channel all blank, or flat; a setting out of range.
+    /// A channel all blank, or flat; a frame that is nothing but margin; a setting out of range.
     pub fn finish(&self, channels: Array3<f32>) -> Result<Array3<f32>, RecipeError> {
         self.check()?;
         let (n_channels, rows, cols) = channels.dim();
         if channels.is_empty() {
             return Err(RecipeError::AllBlank { rows, cols, pixels: 0 });
         }
-        let mut channels = in_row_order(channels);
+        let mut channels = in_row_order(self.within_margin(channels)?);
+        let (_, rows, cols) = channels.dim();
         let mut out = take_channels((n_channels, self.size, self.size));
         let mut masked = MaskedInterpolation::default();
         for (channel, (plane, out)) in planes_mut(&mut channels).zip(planes_mut(&mut out)).enumerate() {
@@ -215,6 +225,14 @@ impl Recipe {
         }
         recycle(channels);
         Ok(out)
+    }
+
+    fn within_margin(&self, channels: Array3<f32>) -> Result<Array3<f32>, RecipeError> {
+        let ((_, rows, cols), margin) = (channels.dim(), self.margin);
+        if rows.min(cols) <= 2 * margin {
+            return Err(RecipeError::WithinMargin { margin, rows, cols });
+        }
+        Ok(channels.slice_move(s![.., margin..rows - margin, margin..cols - margin]))
     }
 
     fn finish_plane(
@@ -269,6 +287,7 @@ impl Recipe {
         in_range("sigma_up", self.sigma_up, 0.0, 1e6)?;
         in_range("clip_rounds", self.clip_rounds as f64, 1.0, 1e6)?;
         in_range("max_blank_fraction", self.max_blank_fraction, 0.0, 1.0)?;
+        in_range("margin", self.margin as f64, 0.0, if self.order == StageOrder::PaperCode { 32768.0 } else { 0.0 })?;
         self.zscale_contrasts.iter().try_for_each(|contrast| in_range("zscale_contrasts", *contrast, 0.0, 1e6))
     }
 }
