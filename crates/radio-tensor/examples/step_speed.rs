@@ -1,11 +1,14 @@
 //! Images per second of a whole training step of the trunk: forward, backward, Adam.
 //!
-//! `cargo run -p radio-tensor --example step_speed -- 32 224 bf16`
+//! `cargo run -p radio-tensor --example step_speed -- 32 224 bf16`; with `vit` behind it ViT-S/16 in the place of ResNet-18.
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use radio_tensor::adam::{Adam, AdamConfig};
-use radio_tensor::resnet::{Depth, Precision, ResNet, ResNetConfig};
+use radio_tensor::kernel::kernel_in_use;
+use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
+use radio_tensor::vit::ViTConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,11 +19,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |place: usize, default: usize| std::env::args().nth(place).map_or(Ok(default), |a| a.parse());
     let (batch, side) = (number(1, 32)?, number(2, 224)?);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 64 }, &mut rng);
+    let backbone: Backbone = match std::env::args().nth(4).as_deref() {
+        Some("vit") => ViTConfig::small(side, 16).into(),
+        _ => ResNetConfig { depth: Depth::ResNet18, width: 64 }.into(),
+    };
+    let mut trunk = Trunk::new(backbone, &mut rng)?;
     if std::env::args().nth(3).as_deref() == Some("bf16") {
         trunk.set_precision(Precision::Bf16);
     }
-    println!("{:?} with {:?}", trunk.precision(), trunk.kernel());
+    println!("{backbone}, {:?} with {:?}", trunk.precision(), kernel_in_use());
     let config = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
     let mut adam = Adam::new(config, trunk.parameters());
     let pixels: Vec<f32> = (0..batch * 3 * side * side).map(|_| rng.random()).collect();

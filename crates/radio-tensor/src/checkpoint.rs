@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use atomic_file::write_atomically;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,9 @@ use crate::adam::Adam;
 use crate::element::{Bf16, Element};
 use crate::error::{Result, TensorError};
 use crate::parameter::{Parameter, from_torch_order, to_torch_order};
-use crate::resnet::{InputScaling, ResNet, ResNetConfig};
+use crate::resnet::{Depth, InputScaling};
+use crate::trunk::{Backbone, Trunk};
+use crate::vit::shapes;
 use crate::weights::state_dict::Stored;
 
 /// Files larger than this are refused before they are mapped into memory.
@@ -30,8 +34,8 @@ pub const ENCODER_KEY: &str = "encoder.json";
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderRecord {
-    /// Its shape.
-    pub network: ResNetConfig,
+    /// Which network, and its shape.
+    pub network: Backbone,
     /// What its images are scaled by, if by anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_scaling: Option<InputScaling>,
@@ -48,7 +52,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Adds the trunk's weights and running statistics under torchvision's names, and its record ([`ENCODER_KEY`]).
-    pub fn put_trunk(&mut self, trunk: &ResNet) {
+    pub fn put_trunk(&mut self, trunk: &Trunk) {
         let record = EncoderRecord { network: trunk.config(), input_scaling: trunk.input_scaling() };
         // A structure of numbers and names always has a JSON form.
         self.text.insert(ENCODER_KEY.into(), serde_json::to_string(&record).unwrap_or_default());
@@ -223,11 +227,35 @@ impl Loaded {
         })
     }
 
+    /// The trunk of this kind and these sizes, with the file's weights.
+    ///
+    /// # Errors
+    /// As [`Loaded::load_trunk`], or if sizes are out of range. Tensors are looked for before memory is taken for them: the sizes may
+    /// be the word of a hostile file.
+    pub fn trunk(&self, backbone: Backbone) -> Result<Trunk> {
+        backbone.check()?;
+        match &backbone {
+            Backbone::ResNet(config) => {
+                // The largest kind of tensor; no network has more than ten times as many weights.
+                let stage = if config.depth == Depth::PreActResNet18 { "stage4_unit1_" } else { "layer4.0." };
+                self.tensor(&format!("{stage}conv2.weight"), &[8 * config.width, 8 * config.width, 3, 3])?;
+            }
+            Backbone::ViT(config) => {
+                for (name, shape) in shapes(config) {
+                    self.tensor(&name, &shape)?;
+                }
+            }
+        }
+        let mut trunk = Trunk::new(backbone, &mut ChaCha8Rng::seed_from_u64(0))?;
+        self.load_trunk(&mut trunk)?;
+        Ok(trunk)
+    }
+
     /// Loads the trunk's weights, running statistics and scaling of the images.
     ///
     /// # Errors
     /// As [`Loaded::tensor`], or if the file was written from a network of another kind or width.
-    pub fn load_trunk(&self, trunk: &mut ResNet) -> Result<()> {
+    pub fn load_trunk(&self, trunk: &mut Trunk) -> Result<()> {
         let record = self.encoder()?;
         if let Some(record) = record.filter(|record| record.network != trunk.config()) {
             let (expected, found) = (trunk.config(), record.network);

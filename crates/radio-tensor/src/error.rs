@@ -71,6 +71,12 @@ pub enum TensorError {
         /// Tensors of layers the network does not have.
         unexpected: Names,
     },
+    /// Something that only a residual network can do was asked of a vision transformer.
+    #[error("{what}: expected a residual network, found a vision transformer")]
+    ResidualOnly {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Weights that came with a scaling of the images that cannot be applied.
     #[error("input scaling: expected finite numbers and divisors above 0, found {found:?}")]
     InputScaling {

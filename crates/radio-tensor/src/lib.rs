@@ -1,10 +1,10 @@
-//! The compute floor of radio-ssl: kernels with explicit backward, the ResNet trunk, optimiser, schedule, checkpoints.
+//! The compute floor of radio-ssl: kernels with explicit backward, the residual and transformer trunks, optimiser, schedule, checkpoints.
 //!
 //! It knows no FITS keyword, no survey, no class name and no loss of one method. candle supplies tensors and
 //! automatic differentiation to the small heads above; the trunk owns its compute, because candle's CPU
 //! convolutions and poolings are slow and in places wrong (docs/architecture.md).
 //!
-//! Reading order: [`resnet::ResNet`], the trunk from images to features and back; [`conv2d`], [`batch_norm`] and
+//! Reading order: [`resnet::ResNet`], the trunk from images to features and back ([`vit::ViT`] is another, [`trunk::Trunk`] either); [`conv2d`], [`batch_norm`] and
 //! [`pool`], its kernels, on [`nhwc::Map`]s of f32 or bf16 ([`element`]); [`kernel`], the choice of instructions; then [`adam`], [`schedule`], [`checkpoint`] and [`event_file`];
 //! [`weights`] reads other libraries' encoders and writes ours for them.
 //!
@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 pub mod resnet;
+pub mod trunk;
+pub mod vit;
 
 pub mod batch_norm;
 pub mod conv2d;

@@ -5,14 +5,16 @@ use candle_core::{DType, Device, Tensor};
 use radio_tensor::TensorError;
 use radio_tensor::adam::{Adam, AdamConfig};
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 const ADAM: AdamConfig = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
 
-fn trunk(seed: u64, width: usize) -> ResNet {
-    ResNet::new(ResNetConfig { depth: Depth::ResNet18, width }, &mut ChaCha8Rng::seed_from_u64(seed))
+fn trunk(seed: u64, width: usize) -> Trunk {
+    let config = ResNetConfig { depth: Depth::ResNet18, width };
+    Trunk::new(config.into(), &mut ChaCha8Rng::seed_from_u64(seed)).unwrap()
 }
 
 fn images() -> Tensor {
@@ -24,13 +26,13 @@ fn images() -> Tensor {
         .unwrap()
 }
 
-fn step(trunk: &mut ResNet, adam: &mut Adam) {
+fn step(trunk: &mut Trunk, adam: &mut Adam) {
     let features = trunk.forward(&images()).unwrap();
     let gradients = trunk.backward(&features).unwrap();
     adam.step(1e-2, trunk.parameters_mut(), &gradients).unwrap();
 }
 
-fn bits(trunk: &ResNet) -> Vec<f32> {
+fn bits(trunk: &Trunk) -> Vec<f32> {
     trunk.embed(&images()).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 

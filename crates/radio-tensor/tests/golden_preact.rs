@@ -169,7 +169,7 @@ fn golden_keras_files_tensor_by_tensor() {
     }
     for file in ["encoder_tiny.h5", "backbone_tiny.h5"] {
         let imported = read_encoder(&folder().join(file), InputChoice::Recorded).unwrap();
-        assert_eq!(imported.trunk.config(), wanted.config());
+        assert_eq!(imported.trunk.config(), wanted.config().into());
         assert!(imported.left_out.is_empty() && imported.prefix.is_empty(), "{:?}", imported.left_out);
         for (ours, want) in imported.trunk.parameters().iter().zip(wanted.parameters()) {
             assert_eq!(ours, want, "{file}: {}", want.name);

@@ -12,15 +12,17 @@ use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 use radio_tensor::TensorError;
 use radio_tensor::checkpoint::{Checkpoint, ENCODER_KEY};
-use radio_tensor::resnet::{Depth, InputScaling, Precision, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, InputScaling, Precision, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
+use radio_tensor::vit::ViTConfig;
 use radio_tensor::weights::{ImportedEncoder, InputChoice, WeightFormat, export, onnx, read_encoder, read_state_dict};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/keras_simclr.h5");
 
-fn trunk(depth: Depth, width: usize) -> ResNet {
-    let mut trunk = ResNet::new(ResNetConfig { depth, width }, &mut ChaCha8Rng::seed_from_u64(3));
+fn trunk(depth: Depth, width: usize) -> Trunk {
+    let mut trunk = Trunk::new(ResNetConfig { depth, width }.into(), &mut ChaCha8Rng::seed_from_u64(3)).unwrap();
     trunk.forward(&images()).unwrap(); // running statistics other than 0 and 1
     trunk
 }
@@ -31,11 +33,11 @@ fn images() -> Tensor {
     Tensor::from_vec(values, (2, 3, 48, 48), &Device::Cpu).unwrap()
 }
 
-fn features(trunk: &ResNet) -> Vec<f32> {
+fn features(trunk: &Trunk) -> Vec<f32> {
     trunk.embed(&images()).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn tensors(trunk: &ResNet) -> Checkpoint {
+fn tensors(trunk: &Trunk) -> Checkpoint {
     let mut file = Checkpoint::default();
     file.put_trunk(trunk);
     file.text.clear();
@@ -152,7 +154,7 @@ fn other_networks_are_refused_in_words() {
         assert!(message.contains(name) && message.contains("finite"), "{message}");
     }
     let message = write(&|file| file.tensors.retain(|name, _| !name.contains("layer1.0.conv1")));
-    assert!(message.contains("no residual network"), "{message}");
+    assert!(message.contains("no network we know"), "{message}");
     let message = write(&|file| {
         let two = renamed(file, |name| format!("student.{name}"));
         file.tensors.extend(two.tensors);
@@ -210,6 +212,79 @@ fn the_scaling_of_the_images_travels_with_the_weights() {
     }
 }
 
+/// The names of timm as torchvision's.
+fn as_timm(name: &str) -> String {
+    let mut name = name.replace("encoder.layers.encoder_layer_", "blocks.");
+    for (ours, theirs) in [
+        ("class_token", "cls_token"),
+        ("encoder.pos_embedding", "pos_embed"),
+        ("conv_proj.", "patch_embed.proj."),
+        ("encoder.ln.", "norm."),
+        ("ln_1.", "norm1."),
+        ("ln_2.", "norm2."),
+        ("self_attention.in_proj_", "attn.qkv."),
+        ("self_attention.out_proj.", "attn.proj."),
+        ("mlp.0.", "mlp.fc1."),
+        ("mlp.3.", "mlp.fc2."),
+    ] {
+        name = name.replace(ours, theirs);
+    }
+    name
+}
+
+fn vit(config: ViTConfig) -> Trunk {
+    Trunk::new(config.into(), &mut ChaCha8Rng::seed_from_u64(3)).unwrap()
+}
+
+/// Transformers under both libraries' names. Without our record the heads are 64 wide, as everywhere.
+#[test]
+fn transformers_come_back_under_both_names() {
+    let place = place("vit.safetensors");
+    let model = vit(ViTConfig { size: 48, patch: 16, width: 128, blocks: 2, heads: 2, hidden: 64 });
+    let file = tensors(&model);
+    let mut timm = renamed(&file, |name| format!("module.{}", as_timm(name)));
+    assert!(timm.tensors.contains_key("module.blocks.1.attn.qkv.weight"));
+    timm.tensors.insert("module.head.weight".into(), (vec![1000, 128], vec![0.0; 128_000]));
+    for (file, left_out, scaling) in [(&file, 0, None), (&timm, 1, Some(InputScaling::IMAGENET))] {
+        file.write(&place.path).unwrap();
+        let encoder = read(&place.path).unwrap();
+        assert_eq!((encoder.trunk.config(), encoder.left_out.len()), (model.config(), left_out));
+        assert_eq!((encoder.trunk.parameters(), encoder.trunk.input_scaling()), (model.parameters(), scaling));
+    }
+    // With our record, heads of any width.
+    let narrow = vit(ViTConfig { size: 48, patch: 8, width: 12, blocks: 1, heads: 3, hidden: 20 });
+    export::to_safetensors(&narrow, BTreeMap::new(), Precision::F32, &place.path).unwrap();
+    assert_eq!(features(&read(&place.path).unwrap().trunk), features(&narrow));
+    let error = onnx::to_onnx(&narrow, &BTreeMap::new(), &place.path).unwrap_err();
+    assert!(matches!(error, TensorError::ResidualOnly { .. }), "{error}");
+
+    let write = |change: &dyn Fn(&mut Checkpoint)| {
+        let mut file = tensors(&model);
+        change(&mut file);
+        file.write(&place.path).unwrap();
+        refused(&place.path)
+    };
+    let message = write(&|file| drop(file.tensors.remove("encoder.layers.encoder_layer_1.mlp.0.bias")));
+    assert!(message.contains("missing 1 (encoder.layers.encoder_layer_1.mlp.0.bias)"), "{message}");
+    let scale = "encoder.layers.encoder_layer_1.ls1.gamma";
+    let message = write(&|file| drop(file.tensors.insert(scale.into(), (vec![128], vec![1.0; 128]))));
+    assert!(message.contains(scale), "{message}");
+    for (name, shape, words) in [
+        ("encoder.pos_embedding", vec![1, 9, 128], "1 + n"),
+        ("conv_proj.weight", vec![128, 3, 16, 8], "square"),
+        ("conv_proj.weight", vec![128, 3, 0, 0], "patch divides size"),
+        ("encoder.layers.encoder_layer_0.mlp.0.weight", vec![4096, 0], "mlp.0.weight"),
+        ("encoder.layers.encoder_layer_1.ln_2.bias", vec![127], "[127]"),
+    ] {
+        let count = shape.iter().product();
+        let message = write(&|file| drop(file.tensors.insert(name.into(), (shape.clone(), vec![0.0; count]))));
+        assert!(message.contains(words), "{name} {shape:?}: {message}");
+    }
+    let odd = tensors(&vit(ViTConfig { size: 48, patch: 16, width: 96, blocks: 1, heads: 3, hidden: 64 }));
+    odd.write(&place.path).unwrap();
+    assert!(refused(&place.path).contains("width 96"), "{}", refused(&place.path));
+}
+
 /// Exported names are PyTorch's and nothing else is inside; both precisions come back; equal encoders give equal bytes.
 #[test]
 fn exports_come_back() {
@@ -247,7 +322,7 @@ fn exports_come_back() {
 fn a_whole_keras_model() {
     assert_eq!(WeightFormat::of_file(Path::new(FIXTURE)).unwrap(), WeightFormat::KerasHdf5);
     let encoder = read(Path::new(FIXTURE)).unwrap();
-    assert_eq!(encoder.trunk.config(), ResNetConfig { depth: Depth::PreActResNet18, width: 1 });
+    assert_eq!(encoder.trunk.config(), Backbone::ResNet(ResNetConfig { depth: Depth::PreActResNet18, width: 1 }));
     let shapes: Vec<(&str, &[usize])> =
         encoder.head.iter().map(|(name, (shape, _))| (name.as_str(), &shape[..])).collect();
     assert_eq!(
@@ -461,7 +536,7 @@ proptest! {
         changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..24),
     ) {
         let config = ResNetConfig { depth: Depth::ResNet18, width: 1 };
-        let small = tensors(&ResNet::new(config, &mut ChaCha8Rng::seed_from_u64(0)));
+        let small = tensors(&Trunk::new(config.into(), &mut ChaCha8Rng::seed_from_u64(0)).unwrap());
         let bytes = match format {
             0 => std::fs::read(FIXTURE).unwrap(),
             1 => pth(&entries(&small)),

@@ -1,14 +1,17 @@
-//! From names and shapes to a trunk: which residual network a file holds, under which prefix, and whether all of it is there.
-use std::collections::BTreeMap;
+//! From names and shapes to a trunk: which network a file holds, under which prefix, and whether all of it is there.
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::format_error;
 use super::state_dict::StateDict;
-use crate::checkpoint::{Checkpoint, Loaded};
+use super::vit_names;
+use crate::checkpoint::{Checkpoint, ENCODER_KEY, EncoderRecord, Loaded};
 use crate::error::{Result, TensorError};
-use crate::resnet::{Depth, InputScaling, ResNet, ResNetConfig};
+use crate::resnet::{Depth, InputScaling, ResNet, ResNetConfig, Running};
+use crate::trunk::{Backbone, Trunk};
+use crate::vit::shapes as vit_shapes;
 
 /// What scaling of the images the weights expect.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -25,7 +28,7 @@ pub enum InputChoice {
 /// An encoder from a file.
 pub struct ImportedEncoder {
     /// The network, ready to embed.
-    pub trunk: ResNet,
+    pub trunk: Trunk,
     /// The file's format, in words.
     pub origin: String,
     /// What stood before the names, as `module.backbone.`.
@@ -52,7 +55,8 @@ impl ImportedEncoder {
 }
 
 /// Names that every trunk of a kind has, and by which its prefix is found.
-const LANDMARKS: [&str; 2] = ["layer1.0.conv1.weight", "stage1_unit1_conv1.weight"];
+const LANDMARKS: [&str; 4] =
+    ["layer1.0.conv1.weight", "stage1_unit1_conv1.weight", vit_names::LANDMARK, vit_names::TIMM_LANDMARK];
 /// The same in a `Sequential` of torchvision's layers without their names (lightly's backbones).
 const SEQUENTIAL_LANDMARK: &str = "4.0.conv1.weight";
 /// Parts of a prefix that say that this is the slowly moving copy of an encoder.
@@ -61,7 +65,7 @@ const COPIES: [&str; 8] = ["momentum", "target", "ema", "teacher", "encoder_k", 
 /// Builds the trunk of a state dict.
 ///
 /// # Errors
-/// If there is no known residual network, more than one, a tensor is missing, unexpected, of another shape or not finite.
+/// If there is no known network, more than one, a tensor is missing, unexpected, of another shape or not finite.
 pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
     let (prefix, sequential) = find_prefix(&state)?;
     let StateDict { path, tensors, text, origin } = state;
@@ -81,22 +85,23 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
             left_out.push(name);
         }
     }
-    let is_imagenet = own.get("fc.weight").is_some_and(|(shape, _)| shape.first() == Some(&1000));
-    let config = network(&own).map_err(|reason| format_error(&path, reason))?;
-    let mut trunk = ResNet::new(config, &mut ChaCha8Rng::seed_from_u64(0));
-
-    let mut expected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for p in trunk.parameters() {
-        expected.insert(p.name.clone(), p.shape.clone());
-    }
-    for running in trunk.running() {
-        for kind in ["running_mean", "running_var"] {
-            expected.insert(format!("{}.{kind}", running.name), vec![running.mean.len()]);
-        }
-    }
-    let missing: Vec<String> = expected.keys().filter(|name| !own.contains_key(*name)).cloned().collect();
+    let is_imagenet = ["fc.weight", "heads.head.weight", "head.weight"]
+        .iter()
+        .any(|name| own.get(*name).is_some_and(|(shape, _)| shape.first() == Some(&1000)));
+    let own = vit_names::from_timm(own);
+    let config = network(&own, &text).map_err(|reason| format_error(&path, reason))?;
+    // A transformer takes its memory only when all its tensors are there.
+    let made = match config {
+        Backbone::ResNet(config) => Some(ResNet::new(config, &mut ChaCha8Rng::seed_from_u64(0))),
+        Backbone::ViT(_) => None,
+    };
+    let expected: BTreeSet<String> = match (&config, &made) {
+        (Backbone::ViT(config), _) => vit_shapes(config).map(|(name, _)| name).collect(),
+        (_, made) => made.iter().flat_map(names).collect(),
+    };
+    let missing: Vec<String> = expected.iter().filter(|name| !own.contains_key(*name)).cloned().collect();
     let mut unexpected = Vec::new();
-    for (name, (_, values)) in own.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+    for (name, (_, values)) in own.iter().filter(|(name, _)| !expected.contains(*name)) {
         // The images' batch norm has no scale; PyTorch's layer always has one, which then must do nothing.
         if name == "bn_data.weight" && values.iter().all(|&v| v == 1.0) {
             continue;
@@ -108,7 +113,7 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
         }
     }
     if !missing.is_empty() || !unexpected.is_empty() {
-        let network = config.depth.name();
+        let network = config.name();
         return Err(TensorError::EncoderNames {
             path,
             network,
@@ -116,7 +121,7 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
             unexpected: unexpected.into(),
         });
     }
-    for name in expected.keys() {
+    for name in &expected {
         let (shape, values) = &own[name];
         let sound = |v: &f32| v.is_finite() && !(name.ends_with("running_var") && *v < 0.0);
         if let Some(bad) = values.iter().find(|v| !sound(v)) {
@@ -129,7 +134,14 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
         }
     }
     let loaded = Loaded { path: path.clone(), checkpoint: Checkpoint { tensors: own, text: text.clone() } };
-    loaded.load_trunk(&mut trunk)?;
+    let mut trunk = match made {
+        Some(made) => {
+            let mut trunk = made.into();
+            loaded.load_trunk(&mut trunk)?;
+            trunk
+        }
+        None => loaded.trunk(config)?,
+    };
     let mut remarks = Vec::new();
     let recorded = loaded.encoder()?.is_some();
     match input {
@@ -142,7 +154,7 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
         }
         InputChoice::Recorded => {}
     }
-    if config.depth == Depth::PreActResNet18 && origin.contains("Keras") {
+    if config.name() == Depth::PreActResNet18.name() && origin.contains("Keras") {
         remarks.push(
             "the published training ran one image at a time through batch norm; features use the moving averages"
                 .into(),
@@ -150,6 +162,12 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
     }
     left_out.sort();
     Ok(ImportedEncoder { trunk, origin, prefix, head, log, left_out, text, remarks })
+}
+
+/// Every tensor of a residual network.
+fn names(trunk: &ResNet) -> impl Iterator<Item = String> {
+    let statistics = |running: &Running| ["running_mean", "running_var"].map(|kind| format!("{}.{kind}", running.name));
+    trunk.parameters().iter().map(|p| p.name.clone()).chain(trunk.running().iter().flat_map(statistics))
 }
 
 /// The prefix of the one encoder in the file, and whether its layers are numbered.
@@ -179,9 +197,8 @@ fn find_prefix(state: &StateDict) -> Result<(String, bool)> {
         ([], []) => {
             let first: Vec<&str> = state.tensors.keys().map(String::as_str).take(5).collect();
             let reason = format!(
-                "no residual network: no tensor ends in {} or {}; {} float tensors, first {first:?}",
-                LANDMARKS[0],
-                LANDMARKS[1],
+                "no network we know: no tensor ends in {}; {} float tensors, first {first:?}",
+                LANDMARKS.join(", "),
                 state.tensors.len()
             );
             return Err(format_error(&state.path, reason));
@@ -211,11 +228,18 @@ fn named_layer(name: &str) -> String {
 
 /// Whether a name belongs to a layer of the trunk rather than to what stands behind it.
 fn is_trunk_layer(name: &str) -> bool {
-    ["conv", "bn", "layer", "stage"].iter().any(|start| name.starts_with(start))
+    ["conv", "bn", "layer", "stage", "encoder."].iter().any(|start| name.starts_with(start))
 }
 
 /// The network by names and shapes.
-fn network(own: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> std::result::Result<ResNetConfig, String> {
+fn network(
+    own: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    text: &BTreeMap<String, String>,
+) -> std::result::Result<Backbone, String> {
+    if own.contains_key(vit_names::LANDMARK) {
+        let record = text.get(ENCODER_KEY).and_then(|text| serde_json::from_str::<EncoderRecord>(text).ok());
+        return vit_names::config(own, record.map(|record| record.network)).map(Backbone::ViT);
+    }
     let pre_activation = own.contains_key(LANDMARKS[1]);
     let first = if pre_activation { "conv0.weight" } else { "conv1.weight" };
     let Some((shape, _)) = own.get(first) else { return Err(format!("no tensor {first}")) };
@@ -237,5 +261,5 @@ fn network(own: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> std::result::Resul
     } else {
         Depth::ResNet18
     };
-    Ok(ResNetConfig { depth, width })
+    Ok(ResNetConfig { depth, width }.into())
 }

@@ -1,4 +1,4 @@
-//! Weights in and out: encoders of other libraries become a [`ResNet`](crate::resnet::ResNet), and ours become files that others read.
+//! Weights in and out: encoders of other libraries become a [`Trunk`](crate::trunk::Trunk), and ours become files that others read.
 //!
 //! In ([`read_encoder`]): our checkpoints and any `.safetensors` with torchvision's names ([`state_dict`]), PyTorch's
 //! `.pth` ([`torch_file`], [`pickle`]: nothing in a pickle is ever executed), and Keras' HDF5 weight files ([`keras`]). Layers are matched by name,
@@ -21,6 +21,7 @@ pub mod onnx;
 pub mod pickle;
 pub mod state_dict;
 pub mod torch_file;
+mod vit_names;
 
 pub use adopt::{ImportedEncoder, InputChoice};
 use state_dict::StateDict;
@@ -63,7 +64,7 @@ impl WeightFormat {
 /// Reads an encoder from any of the formats.
 ///
 /// # Errors
-/// If the file cannot be read, is damaged, holds no residual network we know, or one with other shapes.
+/// If the file cannot be read, is damaged, holds no network we know, or one with other shapes.
 pub fn read_encoder(path: &Path, input: InputChoice) -> Result<ImportedEncoder> {
     adopt::adopt(read_state_dict(path)?, input)
 }

@@ -15,6 +15,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TensorError};
 use crate::protobuf::Message;
 use crate::resnet::{BlockKind, ResNet};
+use crate::trunk::Trunk;
 
 /// Version of the operators.
 pub const OPSET: i64 = 17;
@@ -28,8 +29,8 @@ const FLOAT: i64 = 1;
 /// Writes the encoder; `properties` appear among the model's metadata.
 ///
 /// # Errors
-/// If the file cannot be written, or the graph is larger than the format allows.
-pub fn to_onnx(trunk: &ResNet, properties: &BTreeMap<String, String>, path: &Path) -> Result<()> {
+/// If the file cannot be written, the graph is larger than the format allows, or the encoder is a vision transformer (no graph yet).
+pub fn to_onnx(trunk: &Trunk, properties: &BTreeMap<String, String>, path: &Path) -> Result<()> {
     let bytes = graph_bytes(trunk, properties)?;
     if bytes.len() > LARGEST {
         return Err(format_error(path, format!("{} bytes: ONNX ends at {LARGEST}", bytes.len())));
@@ -42,9 +43,10 @@ pub fn to_onnx(trunk: &ResNet, properties: &BTreeMap<String, String>, path: &Pat
 }
 
 /// The whole file.
-fn graph_bytes(trunk: &ResNet, properties: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+fn graph_bytes(trunk: &Trunk, properties: &BTreeMap<String, String>) -> Result<Vec<u8>> {
     let mut file = Checkpoint::default();
     file.put_trunk(trunk);
+    let trunk = trunk.residual("ONNX graph")?;
     let mut graph = Graph { message: Message::default(), weights: file.tensors, epsilon: 0.0, values: 0 };
     graph.epsilon = trunk.config().depth.norm().epsilon as f32;
     let mut x = "images".to_owned();
