@@ -4,6 +4,7 @@ use radio_tensor::adam::AdamConfig;
 use radio_tensor::kernel::bf16_is_faster;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use radio_tensor::schedule::WarmupCosine;
+use radio_tensor::trunk::Backbone;
 use serde::{Deserialize, Serialize};
 
 use crate::byol::ByolConfig;
@@ -39,8 +40,8 @@ pub struct SimClrConfig {
     /// Numbers the encoder computes with, in training and in embedding.
     #[serde(default)]
     pub precision: Precision,
-    /// The encoder.
-    pub backbone: ResNetConfig,
+    /// The encoder: a residual network, or a vision transformer (`kind = "vit"`).
+    pub backbone: Backbone,
     /// The projector between features and loss.
     pub projector: ProjectorConfig,
     /// The numbers of BYOL, there if and only if it is the method.
@@ -155,7 +156,7 @@ impl SimClrConfig {
             temperature: Temperature(0.1),
             sampling: Sampling::Shuffle,
             precision: Precision::F32,
-            backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 },
+            backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 }.into(),
             projector: ProjectorConfig { hidden: 256, output: 128 },
             byol: None,
             adam: AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
@@ -212,12 +213,13 @@ impl SimClrConfig {
     /// # Errors
     /// With the rule that is broken.
     pub fn check(&self) -> Result<()> {
-        let sizes = [self.backbone.width, self.projector.hidden, self.projector.output];
+        let sizes = [self.projector.hidden, self.projector.output];
+        self.backbone.check()?;
         let betas = [self.adam.beta1, self.adam.beta2];
         let (channels, rows, _) = self.recipe.output_shape().map_err(|e| SimClrError::Config(e.to_string()))?;
         self.augmenter.check().map_err(|e| SimClrError::Config(e.to_string()))?;
         let momenta = self.byol.map_or([0.0; 2], |byol| [byol.target_momentum, byol.final_momentum]);
-        let rules: [(&'static str, bool, String); 13] = [
+        let rules: [(&'static str, bool, String); 14] = [
             ("batch_size is at least 2", self.batch_size >= 2, self.batch_size.to_string()),
             (
                 "chunk divides batch_size",
@@ -235,13 +237,14 @@ impl SimClrConfig {
                 self.floor_lr >= 0.0 && self.floor_lr <= self.peak_lr && self.peak_lr.is_finite(),
                 format!("{} and {}", self.floor_lr, self.peak_lr),
             ),
-            (
-                "backbone width and projector sizes are 1 to 4096",
-                sizes.iter().all(|size| (1..=4096).contains(size)),
-                format!("{sizes:?}"),
-            ),
+            ("projector sizes are 1 to 4096", sizes.iter().all(|size| (1..=4096).contains(size)), format!("{sizes:?}")),
             ("recipe ends in 3 channels", channels == 3, channels.to_string()),
             ("input size is 1 to 2048 pixels", (1..=2048).contains(&rows), rows.to_string()),
+            (
+                "input size is a whole number of the encoder's patches",
+                self.backbone.takes_side(rows),
+                format!("{rows} pixels for {}", self.backbone),
+            ),
             (
                 "[byol] is there if and only if method is byol",
                 self.byol.is_some() == (self.method == Method::Byol),

@@ -8,9 +8,7 @@ use ndarray::Array2;
 use radio_augment::{Augmenter, FrameSource, Preparation, ViewLoader};
 use radio_tensor::DuringStep;
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::ResNet;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use radio_tensor::trunk::Trunk;
 
 use crate::config::SimClrConfig;
 use crate::error::{Result, SimClrError};
@@ -18,14 +16,14 @@ use crate::pretrain::FromChannels;
 
 /// An encoder with the pre-processing it was trained on.
 pub struct Encoder {
-    trunk: ResNet,
+    trunk: Trunk,
     recipe: Preparation,
 }
 
 impl Encoder {
     /// Pairs a trunk with its pre-processing, a recipe or a list of transforms.
-    pub fn new(trunk: ResNet, recipe: impl Into<Preparation>) -> Self {
-        Self { trunk, recipe: recipe.into() }
+    pub fn new(trunk: impl Into<Trunk>, recipe: impl Into<Preparation>) -> Self {
+        Self { trunk: trunk.into(), recipe: recipe.into() }
     }
 
     /// Reads a checkpoint written by pre-training, or converted weights with a recipe (`recipe.toml`) inside.
@@ -38,14 +36,11 @@ impl Encoder {
         if let (Err(_), Ok(recipe), Some(record)) = (loaded.text("simclr.toml"), recipe, loaded.encoder()?) {
             let recipe: Preparation = toml::from_str(recipe).map_err(|e| SimClrError::Config(e.to_string()))?;
             recipe.output_shape().map_err(|e| SimClrError::Config(e.to_string()))?;
-            let mut trunk = ResNet::new(record.network, &mut ChaCha8Rng::seed_from_u64(0));
-            loaded.load_trunk(&mut trunk)?;
-            return Ok(Self { trunk, recipe });
+            return Ok(Self { trunk: loaded.trunk(record.network)?, recipe });
         }
         let config = SimClrConfig::from_toml(loaded.text("simclr.toml")?)?;
-        let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(0));
+        let mut trunk = loaded.trunk(config.backbone)?;
         trunk.set_precision(config.precision);
-        loaded.load_trunk(&mut trunk)?;
         Ok(Self { trunk, recipe: config.recipe })
     }
 
@@ -77,7 +72,7 @@ impl Encoder {
 
 /// [`Encoder::embed`] for a trunk that stays where it is.
 pub(crate) fn embed_frames(
-    trunk: &ResNet,
+    trunk: &Trunk,
     recipe: &Preparation,
     source: Arc<dyn FrameSource>,
     batch_size: usize,

@@ -6,13 +6,14 @@
 //! their gradients, `[2N, features]`; views are asked for twice and not kept.
 //!
 //! The gradient is the one of the plain step, except that **each chunk is a batch of its own to batch norm**: statistics
-//! are those of its `2 * chunk` views. With one chunk it is the plain step, to the bit. Running
+//! are those of its `2 * chunk` views (a vision transformer has none of that: there it is the plain gradient). With one chunk it is the plain step, to the bit. Running
 //! statistics take in every chunk once, in order. The last chunk needs no second forward.
 //!
 //! Source: Gao, Zhang, Han & Callan 2021 (GradCache, arXiv:2101.06983), section 3.
 use candle_core::{DType, Device, Tensor};
 use radio_tensor::DuringStep;
-use radio_tensor::resnet::{Gradients, ResNet};
+use radio_tensor::resnet::Gradients;
+use radio_tensor::trunk::Trunk;
 
 use crate::error::{Result, SimClrError};
 use crate::projector::Contrast;
@@ -28,7 +29,7 @@ use crate::projector::Contrast;
 /// # Errors
 /// Those of `views`, `contrast` and the trunk; chunks of unequal or odd size.
 pub fn cached_gradients(
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     chunks: usize,
     views: impl FnMut(usize) -> Result<Tensor>,
     contrast: impl FnOnce(&Tensor) -> Result<Contrast>,
@@ -39,10 +40,10 @@ pub fn cached_gradients(
 /// As [`cached_gradients`], with a look at the views of every chunk in order, each once, before the trunk's own: what a
 /// target network makes of them. `contrast` gets what `look` returned as well.
 pub(crate) fn with_second_look<T>(
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     chunks: usize,
     mut views: impl FnMut(usize) -> Result<Tensor>,
-    mut look: impl FnMut(&mut ResNet, &Tensor) -> Result<T>,
+    mut look: impl FnMut(&mut Trunk, &Tensor) -> Result<T>,
     contrast: impl FnOnce(&Tensor, &[T]) -> Result<Contrast>,
 ) -> Result<(Contrast, Gradients)> {
     let (mut parts, mut seen) = (Vec::with_capacity(chunks), Vec::with_capacity(chunks));

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use ndarray::ArrayView2;
 use radio_augment::{FrameSource, Preparation};
 use radio_tensor::DuringStep;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use rayon::prelude::*;
 
 use crate::embed::embed_frames;
@@ -61,7 +61,7 @@ impl KnnMonitor {
         &self,
         epoch: u64,
         epochs: u64,
-        trunk: &ResNet,
+        trunk: &Trunk,
         recipe: &Preparation,
         batch_size: usize,
     ) -> Result<Option<KnnAccuracy>> {

@@ -9,7 +9,8 @@ use radio_tensor::DuringStep;
 use radio_tensor::adam::Adam;
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::parameter::Parameter;
-use radio_tensor::resnet::{Gradients, ResNet};
+use radio_tensor::resnet::Gradients;
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -28,7 +29,7 @@ pub struct Pretraining {
     config: SimClrConfig,
     frames: usize,
     total_steps: u64,
-    trunk: ResNet,
+    trunk: Trunk,
     head: Head,
     adam: Adam,
     log: TrainingLog,
@@ -154,7 +155,7 @@ impl Pretraining {
         config.check()?;
         let total_steps = config.steps_per_epoch(frames)? * config.epochs;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let mut trunk = ResNet::new(config.backbone, &mut rng);
+        let mut trunk = Trunk::new(config.backbone, &mut rng)?;
         trunk.set_precision(config.precision);
         let features = config.backbone.features();
         let head = match (config.method, config.byol) {
@@ -293,12 +294,12 @@ impl Pretraining {
     }
 
     /// The encoder as trained so far.
-    pub fn trunk(&self) -> &ResNet {
+    pub fn trunk(&self) -> &Trunk {
         &self.trunk
     }
 
     /// The encoder, given away at the end.
-    pub fn into_trunk(self) -> ResNet {
+    pub fn into_trunk(self) -> Trunk {
         self.trunk
     }
 
@@ -427,7 +428,7 @@ mod tests {
             batch_size: 2,
             epochs: 3,
             warmup_epochs: 1,
-            backbone: ResNetConfig { depth: Depth::ResNet18, width: 2 },
+            backbone: ResNetConfig { depth: Depth::ResNet18, width: 2 }.into(),
             projector: ProjectorConfig { hidden: 4, output: 3 },
             ..SimClrConfig::paper(1)
         };

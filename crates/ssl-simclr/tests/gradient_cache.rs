@@ -8,7 +8,9 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use ndarray::Array2;
 use radio_augment::{FrameSource, Recipe};
-use radio_tensor::resnet::{Depth, Gradients, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, Gradients, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
+use radio_tensor::vit::ViTConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use ssl_simclr::config::ProjectorConfig;
@@ -16,7 +18,7 @@ use ssl_simclr::gradient_cache::cached_gradients;
 use ssl_simclr::projector::Projector;
 use ssl_simclr::{Pretraining, SimClrConfig, SimClrError, Temperature, pretrain};
 
-const TRUNK: ResNetConfig = ResNetConfig { depth: Depth::ResNet18, width: 4 };
+const TRUNK: Backbone = Backbone::ResNet(ResNetConfig { depth: Depth::ResNet18, width: 4 });
 const SIDE: usize = 32;
 /// Cutouts of a chunk, and chunks.
 const CHUNK: usize = 3;
@@ -26,8 +28,8 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-fn trunk() -> ResNet {
-    ResNet::new(TRUNK, &mut rng(1))
+fn trunk() -> Trunk {
+    Trunk::new(TRUNK, &mut rng(1)).unwrap()
 }
 
 fn projector() -> Projector {
@@ -61,7 +63,7 @@ fn places(chunk: usize) -> Vec<usize> {
 }
 
 /// Features of all views: every chunk through the trunk on its own.
-fn all_features(trunk: &mut ResNet) -> Tensor {
+fn all_features(trunk: &mut Trunk) -> Tensor {
     let mut all = vec![Vec::new(); 2 * CHUNK * CHUNKS];
     for chunk in 0..CHUNKS {
         for (place, row) in places(chunk).into_iter().zip(rows(&trunk.forward(&views(chunk)).unwrap())) {
@@ -71,7 +73,7 @@ fn all_features(trunk: &mut ResNet) -> Tensor {
     tensor(&all)
 }
 
-fn chunked(trunk: &mut ResNet) -> (f32, Gradients) {
+fn chunked(trunk: &mut Trunk) -> (f32, Gradients) {
     let projector = projector();
     let (contrast, gradients) =
         cached_gradients(trunk, CHUNKS, |k| Ok(views(k)), |features| projector.contrast(features, temperature()))
@@ -230,4 +232,26 @@ fn chunked_runs_resume_to_the_bit_on_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert!(pool.install(|| train(Some(2), None)) == whole, "{threads} threads");
     }
+}
+
+/// A vision transformer has no batch norm: chunks change the order of the sums and nothing else.
+#[test]
+fn in_chunks_a_transformer_has_the_gradient_of_the_whole_batch() {
+    let config = ViTConfig { size: SIDE, patch: 8, width: 12, blocks: 2, heads: 2, hidden: 24 };
+    let trunk = || Trunk::new(config.into(), &mut rng(1)).unwrap();
+    let projector = Projector::new(config.features(), ProjectorConfig { hidden: 16, output: 8 }, &mut rng(2));
+    let gradients = |chunks: usize, views: &dyn Fn(usize) -> Tensor| {
+        let contrast = |features: &Tensor| projector.contrast(features, temperature());
+        cached_gradients(&mut trunk(), chunks, |k| Ok(views(k)), contrast).unwrap().1
+    };
+    let chunked = gradients(CHUNKS, &views);
+    let halves = |second: usize| (0..CHUNKS).map(move |k| views(k).narrow(0, second * CHUNK, CHUNK).unwrap());
+    let all = Tensor::cat(&halves(0).chain(halves(1)).collect::<Vec<_>>(), 0).unwrap();
+    let whole = gradients(1, &|_| all.clone());
+    for (chunked, whole) in chunked.iter().zip(&whole) {
+        let largest = whole.iter().fold(0f32, |most, v| most.max(v.abs()));
+        let apart = chunked.iter().zip(whole).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart <= 1e-4 * largest, "{apart} of {largest}");
+    }
+    assert!(whole.iter().flatten().any(|g| g.abs() > 1e-3));
 }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use radio_augment::{Augmenter, Recipe};
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
+use radio_tensor::vit::ViTConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sky::Sky;
 use ssl_simclr::byol::ByolConfig;
 use ssl_simclr::config::{CollapseStop, ProjectorConfig};
-use ssl_simclr::{KnnMonitor, Method, Pretraining, SimClrConfig, SimClrError, TrainingEvents, pretrain};
+use ssl_simclr::{Encoder, KnnMonitor, Method, Pretraining, SimClrConfig, SimClrError, TrainingEvents, pretrain};
 
 const FRAMES: usize = 27;
 
@@ -25,15 +26,25 @@ fn simclr() -> SimClrConfig {
         epochs: 3,
         warmup_epochs: 1,
         peak_lr: 3e-3,
-        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 },
+        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 }.into(),
         projector: ProjectorConfig { hidden: 16, output: 8 },
         recipe: Recipe::paper(32).into(),
         ..SimClrConfig::paper(9)
     }
 }
 
+/// The same with a vision transformer.
+fn vit() -> SimClrConfig {
+    let backbone = ViTConfig { size: 32, patch: 8, width: 24, blocks: 2, heads: 2, hidden: 48 };
+    SimClrConfig { backbone: backbone.into(), ..simclr() }
+}
+
 fn byol() -> SimClrConfig {
-    simclr().with_byol(ByolConfig { predictor_hidden: 16, target_momentum: 0.9, final_momentum: 1.0 })
+    with_byol(simclr())
+}
+
+fn with_byol(config: SimClrConfig) -> SimClrConfig {
+    config.with_byol(ByolConfig { predictor_hidden: 16, target_momentum: 0.9, final_momentum: 1.0 })
 }
 
 fn monitor(every: u64) -> KnnMonitor {
@@ -52,14 +63,16 @@ fn go_on(run: &mut Pretraining, steps: u64, path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Twenty kills at random batches for each method, a few for a batch in chunks and in bf16; one to three of them in one run.
+/// Twenty kills at random batches for each method, a few for a batch in chunks and in bf16 and for vision transformers; one to three of
+/// them in one run.
 #[test]
 fn killed_twenty_times_the_checkpoint_has_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
     let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let halved = |config| SimClrConfig { chunk: Some(4), precision: Precision::Bf16, ..config };
     for (config, enough) in
-        [(simclr(), 20), (byol(), 20), (SimClrConfig { chunk: Some(4), precision: Precision::Bf16, ..byol() }, 5)]
+        [(simclr(), 20), (byol(), 20), (halved(byol()), 5), (vit(), 20), (halved(with_byol(vit())), 5)]
     {
         let mut whole = Pretraining::new(config.clone(), FRAMES).unwrap();
         whole.set_monitor(Some(monitor(2)));
@@ -81,15 +94,17 @@ fn killed_twenty_times_the_checkpoint_has_the_same_bits() {
 }
 
 #[test]
-fn byol_has_the_same_bits_on_any_number_of_threads() {
+fn the_same_bits_on_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
-    let bits = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let path = folder.path().join(threads.to_string());
-        pool.install(|| go_on(&mut Pretraining::new(byol(), FRAMES).unwrap(), 5, &path))
-    };
-    let one = bits(1);
-    assert!(one == bits(2) && one == bits(3));
+    for config in [byol(), vit(), with_byol(vit())] {
+        let bits = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let path = folder.path().join(threads.to_string());
+            pool.install(|| go_on(&mut Pretraining::new(config.clone(), FRAMES).unwrap(), 5, &path))
+        };
+        let one = bits(1);
+        assert!(one == bits(2) && one == bits(3), "{config:?}");
+    }
 }
 
 /// What the monitor writes is its own log, and all else is as without it.
@@ -308,4 +323,63 @@ fn older_checkpoints_go_on() {
     go_on(&mut run, 9, &path);
     assert_eq!(older.losses(), run.losses());
     assert_eq!(older.log().embedding_stds[4..], run.log().embedding_stds[4..]);
+}
+
+/// A vision transformer learns by the same loop; its checkpoint gives the encoder back, which also takes images of other sizes.
+#[test]
+fn a_vision_transformer_learns_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let config = SimClrConfig { epochs: 30, ..vit() };
+    let text = config.to_toml().unwrap();
+    assert!(text.contains("[backbone]\nkind = \"vit\"\nsize = 32\npatch = 8"), "{text}");
+    assert_eq!(SimClrConfig::from_toml(&text).unwrap(), config);
+    let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
+    go_on(&mut run, 90, &path);
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let (start, end) = (mean(&run.losses()[..6]), mean(&run.losses()[84..]));
+    assert!(end < 0.8 * start, "loss {start} at the start, {end} at the end");
+    let embed = |encoder: Encoder| encoder.embed(Arc::new(Sky(9)), 4, |_| ControlFlow::Continue(())).unwrap();
+    let features = embed(Encoder::read(&path).unwrap());
+    assert_eq!(features.dim(), (9, 24));
+    assert_eq!(features, embed(Encoder::new(run.into_trunk(), config.recipe.clone())));
+    let larger = Checkpoint::read(&path).unwrap().trunk(config.backbone).unwrap();
+    let larger = embed(Encoder::new(larger, Recipe::paper(48)));
+    assert!(larger != features && larger.iter().all(|v| v.is_finite()));
+    let torn = SimClrConfig { recipe: Recipe::paper(36).into(), ..config };
+    let error = torn.check().unwrap_err().to_string();
+    assert!(error.contains("patches") && error.contains("36 pixels for vit"), "{error}");
+}
+
+/// Sizes that the tensors do not have, or that no machine holds, are refused before memory is taken for them.
+#[test]
+fn transformers_that_a_file_only_claims() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let run = Pretraining::new(vit(), FRAMES).unwrap();
+    let whole = run.checkpoint([]).unwrap();
+    for (from, to) in [
+        ("width = 24", "width = 4096"),
+        ("blocks = 2", "blocks = 200"),
+        ("heads = 2", "heads = 7"),
+        ("patch = 8", "patch = 0"),
+        ("patch = 8", "patch = 16"),
+        ("hidden = 48", "hidden = 18446744073709551615"),
+        ("size = 32", "size = 4096"),
+        ("kind = \"vit\"", "depth = \"resnet18\""),
+    ] {
+        let mut file = whole.clone();
+        let text = file.text.get_mut("simclr.toml").unwrap();
+        assert!(text.contains(from), "{text}");
+        *text = text.replace(from, to);
+        file.write(&path).unwrap();
+        assert!(Encoder::read(&path).is_err(), "{to}");
+    }
+    for name in ["class_token", "encoder.pos_embedding", "encoder.layers.encoder_layer_1.mlp.3.bias"] {
+        let mut file = whole.clone();
+        file.tensors.remove(name).unwrap();
+        file.write(&path).unwrap();
+        let error = Encoder::read(&path).err().unwrap().to_string();
+        assert!(error.contains(name), "{error}");
+    }
 }

@@ -21,7 +21,7 @@ fn config() -> SimClrConfig {
         epochs: 3,
         warmup_epochs: 1,
         peak_lr: 3e-3,
-        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 },
+        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 }.into(),
         projector: ProjectorConfig { hidden: 16, output: 8 },
         recipe: Recipe::paper(32).into(),
         ..SimClrConfig::paper(9)

@@ -5,7 +5,8 @@
 use candle_core::Tensor;
 use radio_tensor::checkpoint::{Checkpoint, Loaded};
 use radio_tensor::parameter::Parameter;
-use radio_tensor::resnet::{ResNet, Running};
+use radio_tensor::resnet::Running;
+use radio_tensor::trunk::Trunk;
 use rayon::prelude::*;
 
 use super::heads::project;
@@ -39,15 +40,15 @@ impl TargetTrunk {
     /// step under way is dropped.
     ///
     /// # Errors
-    /// As [`ResNet::forward`].
-    pub(crate) fn features(&mut self, trunk: &mut ResNet, views: &Tensor) -> Result<Tensor> {
+    /// As [`Trunk::forward`].
+    pub(crate) fn features(&mut self, trunk: &mut Trunk, views: &Tensor) -> Result<Tensor> {
         self.change_places(trunk);
         let features = trunk.forward(views);
         self.change_places(trunk);
         Ok(features?)
     }
 
-    fn change_places(&mut self, trunk: &mut ResNet) {
+    fn change_places(&mut self, trunk: &mut Trunk) {
         trunk.parameters_mut().swap_with_slice(&mut self.parameters);
         trunk.running_mut().swap_with_slice(&mut self.running);
     }
@@ -65,7 +66,7 @@ impl TargetProjector {
 
 impl Target {
     /// A copy of the online network.
-    pub fn of(trunk: &ResNet, projector: &[Parameter]) -> Self {
+    pub fn of(trunk: &Trunk, projector: &[Parameter]) -> Self {
         let trunk = TargetTrunk { parameters: trunk.parameters().to_vec(), running: trunk.running().to_vec() };
         Self { trunk, projector: TargetProjector(projector.to_vec()) }
     }

@@ -1,7 +1,8 @@
 //! BYOL against PyTorch and against a slow version with plain loops: loss, gradients, one whole step.
 use candle_core::{Device, Tensor};
 use radio_tensor::parameter::Parameter;
-use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -127,7 +128,7 @@ fn slow_loss(online: &[Vec<f64>], target: &[Vec<f64>], heads: &[Parameter], proj
     (0..2 * n).map(distance).sum::<f64>() / n as f64
 }
 
-const TRUNK: ResNetConfig = ResNetConfig { depth: Depth::ResNet18, width: 4 };
+const TRUNK: Backbone = Backbone::ResNet(ResNetConfig { depth: Depth::ResNet18, width: 4 });
 
 fn run() -> Pretraining {
     let config = SimClrConfig {
@@ -149,7 +150,7 @@ fn views(seed: u64) -> Tensor {
 
 /// Features of the views by these weights, by a trunk of its own.
 fn features(parameters: &[Parameter]) -> Vec<Vec<f64>> {
-    let mut trunk = ResNet::new(TRUNK, &mut rng(0));
+    let mut trunk = Trunk::new(TRUNK, &mut rng(0)).unwrap();
     trunk.parameters_mut().clone_from_slice(parameters);
     let rows: Vec<Vec<f32>> = trunk.forward(&views(7)).unwrap().to_vec2().unwrap();
     rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect()
@@ -249,7 +250,7 @@ fn the_target_runs_on_the_batch_and_leaves_the_trunk_alone() {
     let before = (run.trunk().parameters().to_vec(), run.trunk().running().to_vec());
     let mut target = run.target().unwrap().clone();
     let weights: Vec<Parameter> = target.parameters().take(before.0.len()).cloned().collect();
-    let mut trunk = ResNet::new(TRUNK, &mut rng(0));
+    let mut trunk = Trunk::new(TRUNK, &mut rng(0)).unwrap();
     trunk.parameters_mut().clone_from_slice(&before.0);
     trunk.running_mut().clone_from_slice(&before.1);
     let got = target.trunk.features(&mut trunk, &views(7)).unwrap();
