@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use ndarray::{Array2, Array4, Axis, concatenate, s};
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader, epoch_order, quarter_turns};
 use radio_tensor::DuringStep;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ClassError, Result};
@@ -94,7 +94,7 @@ pub struct Extraction {
 /// # Errors
 /// If an image cannot be read or pre-processed, `progress` breaks, or a setting is out of range.
 pub fn extract(
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     source: &Arc<dyn FrameSource>,
     recipe: &Recipe,
     extraction: &Extraction,
@@ -127,7 +127,7 @@ pub fn extract(
 }
 
 fn extract_scale(
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     source: &Arc<dyn FrameSource>,
     recipe: &Recipe,
     extraction: &Extraction,
@@ -158,11 +158,11 @@ fn extract_scale(
 }
 
 /// Takes the trunk's batch-norm statistics anew from the images of a loader, in a fixed random order, so that a batch holds
-/// images of every kind ([`ResNet::recompute_running`]).
+/// images of every kind ([`Trunk::recompute_running`]).
 ///
 /// # Errors
 /// If an image cannot be read or pre-processed.
-pub fn recompute_batch_norm(trunk: &mut ResNet, loader: &ViewLoader, batch_size: usize) -> Result<()> {
+pub fn recompute_batch_norm(trunk: &mut Trunk, loader: &ViewLoader, batch_size: usize) -> Result<()> {
     let order = epoch_order(0, 0, loader.source().len(), Default::default());
     trunk
         .recompute_running(batches_of(&order, batch_size).map(|batch| images_tensor(loader.channels_batch(batch)?)))?;
@@ -181,7 +181,7 @@ fn batches_of(order: &[usize], batch_size: usize) -> impl Iterator<Item = &[usiz
 /// `images`: `[n, 3, s, s]` in [0, 1].
 /// # Errors
 /// On another shape.
-pub fn embed_turned(trunk: &ResNet, images: &Array4<f32>, turns: Turns) -> Result<Array2<f32>> {
+pub fn embed_turned(trunk: &Trunk, images: &Array4<f32>, turns: Turns) -> Result<Array2<f32>> {
     let mut sum = Array2::<f32>::zeros((images.dim().0, trunk.config().features()));
     for turn in turns.each() {
         sum += &features_array(&trunk.embed(&images_tensor(turned(images, turn)?)?)?)?;

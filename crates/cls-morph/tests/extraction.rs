@@ -9,6 +9,7 @@ use cls_morph::features::{Extraction, MiddleOf, Scale, Turns, extract};
 use ndarray::{Array2, Axis, s};
 use radio_augment::{FrameSource, Recipe};
 use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -35,7 +36,8 @@ impl FrameSource for Images {
 }
 
 fn features(turned: bool, extraction: &Extraction) -> Array2<f32> {
-    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1));
+    let mut trunk: Trunk =
+        ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1)).into();
     let (parameters, running) = (trunk.parameters().to_vec(), trunk.running().to_vec());
     let source: Arc<dyn FrameSource> = Arc::new(Images { n: 10, turned });
     let go_on = |_| ControlFlow::Continue(());
@@ -92,7 +94,8 @@ fn statistics_of_the_images_change_features_and_batches_do_not() {
 
 #[test]
 fn nothing_to_do_is_an_error_and_a_break_is_not() {
-    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1));
+    let mut trunk: Trunk =
+        ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1)).into();
     let source: Arc<dyn FrameSource> = Arc::new(Images { n: 10, turned: false });
     let recipe = Recipe::paper(32);
     let stop = |_| ControlFlow::Break(());

@@ -11,7 +11,9 @@ use cls_morph::features::Turns;
 use cls_morph::{ClassError, Classifier, ClassifierConfig, FineTuning, fine_tune, one_class_each};
 use ndarray::{Array2, Array4, Axis};
 use radio_augment::{FrameSource, Recipe};
-use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::trunk::Trunk;
+use radio_tensor::vit::ViTConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -57,10 +59,16 @@ fn config() -> ClassifierConfig {
         epochs: 3,
         warmup_epochs: 1,
         peak_lr: 3e-3,
-        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 },
+        backbone: ResNetConfig { depth: Depth::ResNet18, width: 4 }.into(),
         recipe: Recipe::paper(32),
         ..ClassifierConfig::laptop(9, 32, 8, 3)
     }
+}
+
+/// The same with a vision transformer.
+fn vit() -> ClassifierConfig {
+    let backbone = ViTConfig { size: 32, patch: 8, width: 24, blocks: 2, heads: 2, hidden: 48 };
+    ClassifierConfig { backbone: backbone.into(), ..config() }
 }
 
 fn start(config: ClassifierConfig) -> FineTuning {
@@ -97,7 +105,7 @@ fn answers(run: FineTuning) -> Array2<f64> {
 #[test]
 fn resumed_at_any_step_the_run_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
-    for config in [config(), ClassifierConfig { frozen: true, ..config() }] {
+    for config in [config(), ClassifierConfig { frozen: true, ..config() }, vit()] {
         let whole = train(&config, None, folder.path());
         assert_eq!(whole.steps(), 9); // 26 images, batches of 8, incomplete ones left out, 3 epochs
         let losses = whole.losses().to_vec();
@@ -137,7 +145,7 @@ fn singles_and_doubles_are_told_apart() {
 #[test]
 fn a_frozen_trunk_stays_as_it_was() {
     let rng = ChaCha8Rng::seed_from_u64(77);
-    let trunk = || ResNet::new(config().backbone, &mut rng.clone());
+    let trunk = || Trunk::new(config().backbone, &mut rng.clone()).unwrap();
     let (before, statistics) = (trunk().parameters().to_vec(), trunk().running().to_vec());
     let frozen = ClassifierConfig { frozen: true, ..config() };
     let mut run = FineTuning::new(frozen, classes(), one_class_each(&labels(IMAGES), 2), Some(trunk())).unwrap();
@@ -208,12 +216,31 @@ fn wrong_runs_are_typed_errors() {
     let two = Array2::from_elem((4, 2), true);
     let error = FineTuning::new(config(), classes(), two, None).err().unwrap();
     assert!(matches!(error, ClassError::Length { what: "classes of an image", .. }), "{error}");
-    let wide = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut ChaCha8Rng::seed_from_u64(0));
+    let wide = ResNetConfig { depth: Depth::ResNet18, width: 8 };
+    let wide = Trunk::new(wide.into(), &mut ChaCha8Rng::seed_from_u64(0)).unwrap();
     let error = FineTuning::new(config(), classes(), targets(), Some(wide)).err().unwrap();
     assert!(matches!(error, ClassError::OtherRun { what: "network", .. }), "{error}");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(matches!(Classifier::read(&path).err().unwrap(), ClassError::Tensor(_)));
+}
+
+#[test]
+fn a_transformer_is_fine_tuned_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("classifier.safetensors");
+    let mut run = start(ClassifierConfig { epochs: 40, warmup_epochs: 2, ..vit() });
+    fine_tune(&mut run, Arc::new(Doubles(IMAGES)), |_, _| ControlFlow::Continue(())).unwrap();
+    let (first, last) = (run.losses()[0], run.losses()[run.losses().len() - 1]);
+    assert!(last < 0.8 * first, "{first} {last}");
+    let classifier = run.into_classifier();
+    classifier.checkpoint(&vit()).unwrap().write(&path).unwrap();
+    let again = Classifier::read(&path).unwrap();
+    assert_eq!(again.trunk.parameters(), classifier.trunk.parameters());
+    let image = Array4::from_elem((1, 3, 32, 32), 0.5);
+    assert!(matches!(again.class_map(image, 0), Err(ClassError::Tensor(_))), "it has no maps of the classes");
+    let torn = ClassifierConfig { recipe: Recipe::paper(36), ..vit() }.check().unwrap_err().to_string();
+    assert!(torn.contains("patches") && torn.contains("36 pixels"), "{torn}");
 }
 
 /// A network whose head was made for the features at one source shows another source of that shape where it is.
@@ -228,7 +255,8 @@ fn the_class_map_is_highest_where_the_network_looks() {
             (cells.iter().map(light).sum::<f32>() * (1.0 - 0.2 * c as f32)).min(1.0)
         })
     };
-    let trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut ChaCha8Rng::seed_from_u64(3));
+    let trunk = ResNetConfig { depth: Depth::ResNet18, width: 8 };
+    let trunk = Trunk::new(trunk.into(), &mut ChaCha8Rng::seed_from_u64(3)).unwrap();
     let mut classifier = FineTuning::new(
         ClassifierConfig { backbone: trunk.config(), ..config() },
         classes(),

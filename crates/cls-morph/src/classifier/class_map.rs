@@ -16,7 +16,7 @@ impl Classifier {
     /// # Shapes
     /// `images`: `[n, 3, s, s]` in [0, 1]; result: `[n, s / 32, s / 32]` (rounded up).
     /// # Errors
-    /// If there is no such class, or on another shape of images.
+    /// If there is no such class, the trunk is a vision transformer (which has no such maps), or on another shape of images.
     /// # Source
     /// Selvaraju et al. 2017 (arXiv:1610.02391), eqs. 1 and 2 and section 3.1; Zhou et al. 2016 (arXiv:1512.04150).
     pub fn class_map(&self, images: ndarray::Array4<f32>, class: usize) -> Result<Array3<f32>> {

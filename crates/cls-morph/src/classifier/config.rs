@@ -4,6 +4,7 @@ use radio_tensor::adam::AdamConfig;
 use radio_tensor::kernel::bf16_is_faster;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
 use radio_tensor::schedule::WarmupCosine;
+use radio_tensor::trunk::Backbone;
 use serde::{Deserialize, Serialize};
 
 use super::loss::Loss;
@@ -31,8 +32,8 @@ pub struct ClassifierConfig {
     pub precision: Precision,
     /// What is minimised.
     pub loss: Loss,
-    /// The trunk.
-    pub backbone: ResNetConfig,
+    /// The trunk: a residual network, or a vision transformer (`kind = "vit"`).
+    pub backbone: Backbone,
     /// The optimiser.
     pub adam: AdamConfig,
     /// Pre-processing of an image.
@@ -58,7 +59,7 @@ impl ClassifierConfig {
             frozen: false,
             precision: Precision::F32,
             loss: Loss::CrossEntropy,
-            backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 },
+            backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 }.into(),
             adam: AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
             recipe: Recipe::paper(224),
             augmenter: Augmenter::cnn(),
@@ -114,6 +115,7 @@ impl ClassifierConfig {
         self.recipe.check().map_err(|e| ClassError::Config(e.to_string()))?;
         self.augmenter.check().map_err(|e| ClassError::Config(e.to_string()))?;
         self.loss.check()?;
+        self.backbone.check()?;
         let betas = [self.adam.beta1, self.adam.beta2];
         let rules: [(&'static str, &'static str, bool, String); 7] = [
             ("batch_size", "at least 1", self.batch_size >= 1, self.batch_size.to_string()),
@@ -130,7 +132,12 @@ impl ClassifierConfig {
                 self.floor_lr >= 0.0 && self.floor_lr <= self.peak_lr && self.peak_lr.is_finite(),
                 format!("{} and {}", self.floor_lr, self.peak_lr),
             ),
-            ("backbone width", "1 to 4096", (1..=4096).contains(&self.backbone.width), self.backbone.width.to_string()),
+            (
+                "recipe size",
+                "a whole number of the backbone's patches",
+                self.backbone.takes_side(self.recipe.size),
+                format!("{} pixels for {}", self.recipe.size, self.backbone),
+            ),
             ("recipe size", "at most 2048", self.recipe.size <= 2048, self.recipe.size.to_string()),
             (
                 "adam",

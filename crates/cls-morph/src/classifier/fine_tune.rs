@@ -10,7 +10,7 @@ use radio_tensor::DuringStep;
 use radio_tensor::adam::Adam;
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::parameter::Parameter;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -33,7 +33,7 @@ pub struct FineTuning {
     config: ClassifierConfig,
     classes: Vec<String>,
     targets: Array2<bool>,
-    trunk: ResNet,
+    trunk: Trunk,
     head: LinearHead,
     adam: Adam,
     losses: Vec<f32>,
@@ -112,7 +112,7 @@ impl FineTuning {
         config: ClassifierConfig,
         classes: Vec<String>,
         targets: Array2<bool>,
-        trunk: Option<ResNet>,
+        trunk: Option<Trunk>,
     ) -> Result<Self> {
         config.check()?;
         if targets.ncols() != classes.len() {
@@ -130,10 +130,10 @@ impl FineTuning {
             return Err(ClassError::Length { what: "classes of an image", expected: 1, found: count(row) });
         }
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let scratch = ResNet::new(config.backbone, &mut rng);
+        let scratch = Trunk::new(config.backbone, &mut rng)?;
         let mut trunk = trunk.unwrap_or(scratch);
         if trunk.config() != config.backbone {
-            let (expected, found) = (format!("{:?}", config.backbone), format!("{:?}", trunk.config()));
+            let (expected, found) = (config.backbone.to_string(), trunk.config().to_string());
             return Err(ClassError::OtherRun { what: "network", expected, found });
         }
         trunk.set_precision(config.precision);
@@ -243,7 +243,7 @@ impl FineTuning {
 /// The parameters that learn, trunk first.
 fn trained<'a>(
     config: &ClassifierConfig,
-    trunk: &'a ResNet,
+    trunk: &'a Trunk,
     head: &'a LinearHead,
 ) -> impl Iterator<Item = &'a Parameter> {
     let trunk = if config.frozen { &[] } else { trunk.parameters() };

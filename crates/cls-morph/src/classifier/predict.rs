@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array4};
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader};
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -24,7 +24,7 @@ const TEMPERATURE_KEY: &str = "temperature";
 /// Trunk, head, the names of the classes, and the pre-processing they were trained on.
 pub struct Classifier {
     /// The trunk.
-    pub trunk: ResNet,
+    pub trunk: Trunk,
     /// The head.
     pub head: LinearHead,
     /// Names of the classes.
@@ -48,9 +48,8 @@ impl Classifier {
         let broken = |e: &dyn std::fmt::Display| ClassError::Config(format!("{}: {CLASSES_KEY}: {e}", path.display()));
         let classes: Vec<String> = serde_json::from_str(loaded.text(CLASSES_KEY)?).map_err(|e| broken(&e))?;
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut trunk = ResNet::new(config.backbone, &mut rng);
+        let mut trunk = loaded.trunk(config.backbone)?;
         trunk.set_precision(config.precision);
-        loaded.load_trunk(&mut trunk)?;
         let mut head = LinearHead::new(config.backbone.features(), classes.len(), &mut rng);
         loaded.load_parameters(head.parameters_mut())?;
         let temperature = match loaded.checkpoint.text.get(TEMPERATURE_KEY) {
