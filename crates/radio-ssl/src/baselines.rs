@@ -10,7 +10,7 @@ use frame_features::{
 use ndarray::{Array2, Axis};
 use radio_augment::{Augmenter, FrameSource, Preparation, Recipe, ViewLoader};
 use radio_io::FeatureTable;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -184,7 +184,7 @@ impl Baseline {
 
 /// The encoder as it was before its first step, with batch-norm statistics of the data.
 fn untrained(frames: &Arc<SurveyFrames>, config: &SimClrConfig) -> Result<Encoder> {
-    let mut trunk = ResNet::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(config.seed));
+    let mut trunk = Trunk::new(config.backbone, &mut ChaCha8Rng::seed_from_u64(config.seed))?;
     trunk.set_precision(config.precision);
     let loader = ViewLoader::new(frames.clone(), config.recipe.clone(), Augmenter { steps: Vec::new() }, config.seed);
     let order = loader.epoch_order(0, frames.len());

@@ -96,9 +96,7 @@ fn texts(encoder: &ImportedEncoder, from: &Path, side: usize) -> Result<BTreeMap
 fn said(encoder: &ImportedEncoder, to: &Path, options: &ConvertOptions) -> Vec<String> {
     let config = encoder.trunk.config();
     let mut lines = vec![format!(
-        "{} of width {}, {} features, from {}{}",
-        config.depth.name(),
-        config.width,
+        "{config}, {} features, from {}{}",
         config.features(),
         encoder.origin,
         if encoder.prefix.is_empty() { String::new() } else { format!(" under `{}`", encoder.prefix) }

@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use radio_augment::Preparation;
 use radio_tensor::checkpoint::{Checkpoint, ENCODER_KEY, EncoderRecord};
 use radio_tensor::resnet::InputScaling;
+use radio_tensor::trunk::Backbone;
+use radio_tensor::vit::ViTConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ssl_simclr::SimClrConfig;
@@ -26,10 +28,13 @@ pub const RECIPE_KEY: &str = "recipe.toml";
 pub struct ModelCard {
     /// Version of this form.
     pub card: u32,
-    /// The network, as `resnet18`.
+    /// The network, as `resnet18` or `vit`.
     pub network: String,
-    /// Channels after the first convolution.
+    /// Channels after the first convolution; of a transformer, width of a token.
     pub width: usize,
+    /// All sizes of a transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transformer: Option<ViTConfig>,
     /// Features of an image.
     pub features: usize,
     /// Trainable numbers of the encoder.
@@ -146,8 +151,12 @@ impl ModelCard {
         let limits = limits(training.is_some(), file);
         Ok(Self {
             card: 1,
-            network: network.depth.name().into(),
-            width: network.width,
+            network: network.name().into(),
+            width: network.width(),
+            transformer: match network {
+                Backbone::ViT(config) => Some(config),
+                Backbone::ResNet(_) => None,
+            },
             features: network.features(),
             parameters,
             input: CardInput {
@@ -182,6 +191,13 @@ impl ModelCard {
         line("---", "---".into());
         line("features", self.features.to_string());
         line("parameters", self.parameters.to_string());
+        if let Some(ViTConfig { size, patch, blocks, heads, hidden, .. }) = self.transformer {
+            line("transformer", format!("{blocks} blocks of {heads} heads, {hidden} hidden; {patch}-pixel patches"));
+            line(
+                "positions",
+                format!("learnt for {size} × {size} pixels, interpolated for other multiples of {patch}"),
+            );
+        }
         let side = self.input.side.map_or("any size".into(), |side| format!("{side} × {side} pixels"));
         line("input", format!("{} channels in [0, 1], {side}", self.input.channels));
         match &self.input.recipe {
@@ -298,16 +314,24 @@ fn limits(trained_here: bool, file: &Checkpoint) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+    use radio_tensor::resnet::{Depth, ResNetConfig};
+    use radio_tensor::trunk::Trunk;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
+    fn trunk(backbone: Backbone) -> Trunk {
+        Trunk::new(backbone, &mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    }
+
     fn checkpoint() -> Checkpoint {
-        let backbone = ResNetConfig { depth: Depth::ResNet18, width: 4 };
+        checkpoint_of(ResNetConfig { depth: Depth::ResNet18, width: 4 }.into())
+    }
+
+    fn checkpoint_of(backbone: Backbone) -> Checkpoint {
         let mut file = Checkpoint::default();
-        file.put_trunk(&ResNet::new(backbone, &mut ChaCha8Rng::seed_from_u64(1)));
+        file.put_trunk(&trunk(backbone));
         let config = SimClrConfig { backbone, ..SimClrConfig::laptop(7, 96, 16, 3) };
         file.text.insert("simclr.toml".into(), config.to_toml().unwrap());
         file.text.insert("frames".into(), "225".into());
@@ -323,7 +347,8 @@ mod tests {
         let file = checkpoint();
         let card = ModelCard::of_checkpoint(&file).unwrap();
         // ResNet-18 has 11,176,512 parameters at width 64 without its classifier; counted here for width 4.
-        let trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1));
+        let trunk = trunk(ResNetConfig { depth: Depth::ResNet18, width: 4 }.into());
+        assert!(!card.to_json().unwrap().contains("transformer"));
         assert_eq!(card.parameters, trunk.parameters().iter().map(|p| p.values.len()).sum::<usize>());
         assert_eq!((card.network.as_str(), card.features, card.input.side), ("resnet18", 32, Some(96)));
         let run = card.training.clone().unwrap();
@@ -340,6 +365,19 @@ mod tests {
         let [json, markdown] = card.write_beside(&folder.path().join("checkpoint.safetensors")).unwrap();
         assert_eq!(std::fs::read_to_string(json).unwrap(), card.to_json().unwrap());
         assert!(markdown.ends_with("checkpoint.card.md"));
+    }
+
+    #[test]
+    fn the_card_of_a_transformer_tells_its_sizes() {
+        let config = ViTConfig { size: 96, patch: 16, width: 12, blocks: 2, heads: 3, hidden: 24 };
+        let card = ModelCard::of_checkpoint(&checkpoint_of(config.into())).unwrap();
+        assert_eq!((card.network.as_str(), card.width, card.features, card.transformer), ("vit", 12, 12, Some(config)));
+        let counted: usize = trunk(config.into()).parameters().iter().map(|p| p.values.len()).sum();
+        assert_eq!(card.parameters, counted);
+        let again: ModelCard = serde_json::from_str(&card.to_json().unwrap()).unwrap();
+        assert_eq!(again, card);
+        let text = card.to_markdown();
+        assert!(text.contains("2 blocks of 3 heads") && text.contains("16-pixel patches"), "{text}");
     }
 
     /// The fingerprint follows the data and nothing else of the run.

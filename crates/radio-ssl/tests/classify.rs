@@ -101,7 +101,7 @@ fn a_classifier_is_trained_and_fills_a_catalogue() {
     let run = folder.path().join("run").display().to_string();
     let config = folder.path().join("c.toml").display().to_string();
     let small = cls_morph::ClassifierConfig {
-        backbone: radio_tensor::resnet::ResNetConfig { depth: radio_tensor::resnet::Depth::ResNet18, width: 4 },
+        backbone: radio_tensor::resnet::ResNetConfig { depth: radio_tensor::resnet::Depth::ResNet18, width: 4 }.into(),
         peak_lr: 3e-3,
         ..cls_morph::ClassifierConfig::laptop(1, 32, 8, 30)
     };

@@ -6,7 +6,9 @@ use std::path::Path;
 use radio_ssl::convert::{ConvertOptions, InputName, convert_weights};
 use radio_ssl::model_card::ModelCard;
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::{Depth, InputScaling, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, InputScaling, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
+use radio_tensor::vit::ViTConfig;
 use radio_tensor::weights::{InputChoice, read_encoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,9 +21,12 @@ fn options() -> ConvertOptions {
     ConvertOptions { input: InputName::Recorded, precision: "f32".into(), side: 64, with_head: false }
 }
 
-fn checkpoint(path: &Path) -> ResNet {
-    let backbone = ResNetConfig { depth: Depth::ResNet18, width: 4 };
-    let trunk = ResNet::new(backbone, &mut ChaCha8Rng::seed_from_u64(1));
+fn checkpoint(path: &Path) -> Trunk {
+    checkpoint_of(ResNetConfig { depth: Depth::ResNet18, width: 4 }.into(), path)
+}
+
+fn checkpoint_of(backbone: Backbone, path: &Path) -> Trunk {
+    let trunk = Trunk::new(backbone, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
     let mut file = Checkpoint::default();
     file.put_trunk(&trunk);
     let config = SimClrConfig { backbone, ..SimClrConfig::laptop(7, 96, 16, 3) };
@@ -63,6 +68,25 @@ fn our_checkpoint_becomes_what_pytorch_loads() {
     convert_weights(&from, &graph, &options()).unwrap();
     assert_eq!(card(&graph).features, 32);
     assert!(std::fs::metadata(&graph).unwrap().len() > 100_000);
+}
+
+/// A transformer of ours, as PyTorch loads it; there is no graph of one yet.
+#[test]
+fn a_transformer_is_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("checkpoint.safetensors"), folder.path().join("encoder.safetensors"));
+    let config = ViTConfig { size: 96, patch: 16, width: 12, blocks: 2, heads: 3, hidden: 24 };
+    let trunk = checkpoint_of(config.into(), &from);
+    let said = convert_weights(&from, &to, &options()).unwrap().join("\n");
+    assert!(said.contains("vit of width 12, 2 blocks, 3 heads") && said.contains("12 features"), "{said}");
+    let file = Checkpoint::read(&to).unwrap().checkpoint;
+    assert_eq!(file.tensors.len(), 4 + 2 * 12 + 2);
+    assert_eq!(read_encoder(&to, InputChoice::Recorded).unwrap().trunk.parameters(), trunk.parameters());
+    assert_eq!(card(&to).transformer, Some(config));
+    assert_eq!(Encoder::read(&to).unwrap().features(), 12);
+    let error = convert_weights(&from, &folder.path().join("encoder.onnx"), &options()).unwrap_err();
+    assert!(format!("{error:#}").contains("ONNX graph: expected a residual network"), "{error:#}");
+    assert!(!folder.path().join("encoder.onnx").exists());
 }
 
 /// An encoder that was trained elsewhere can embed: its recipe and its scaling come along.

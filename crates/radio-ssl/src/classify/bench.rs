@@ -14,7 +14,7 @@ use cls_morph::{FineTuning, fine_tune, one_class_each};
 use metrics::bootstrap::mean_and_error;
 use metrics::calibration::{expected_calibration_error, reliability};
 use ndarray::{Array2, Axis};
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 
 use super::baselines::{FeatureSet, RINGS};
 use super::eval::EvalOptions;
@@ -166,7 +166,7 @@ impl<'a> Bench<'a> {
         &mut self,
         name: &str,
         config: &ClassifierConfig,
-        start: impl Fn() -> Result<Option<ResNet>>,
+        start: impl Fn() -> Result<Option<Trunk>>,
     ) -> Result<()> {
         let fractions: Vec<f64> = std::iter::once(1.0).chain(self.options.label_fraction.iter().copied()).collect();
         for fraction in fractions {
@@ -197,7 +197,7 @@ impl<'a> Bench<'a> {
         name: &str,
         fold: usize,
         config: &ClassifierConfig,
-        trunk: Option<ResNet>,
+        trunk: Option<Trunk>,
         train: &[usize],
         test: &[usize],
     ) -> Result<Predictions> {

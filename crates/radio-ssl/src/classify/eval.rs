@@ -11,7 +11,8 @@ use ndarray::{Array2, Axis, concatenate};
 use radio_augment::{
     Augmenter, BlankRule, FlatRule, FrameSource, LoaderError, Preparation, Recipe, RecipeError, ViewLoader,
 };
-use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
 use radio_tensor::weights::{ImportedEncoder, InputChoice, read_encoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -147,13 +148,13 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
 
     let network = encoder
         .as_ref()
-        .map_or(ResNetConfig { depth: Depth::ResNet18, width: options.random_width }, |encoder| encoder.trunk.config());
+        .map_or(ResNetConfig { depth: Depth::ResNet18, width: options.random_width }.into(), |e| e.trunk.config());
     let mut scales = vec![Scale { crop: None, size: recipe.size }];
     scales.extend(options.native.iter().map(|&side| Scale::native(side)));
     let extraction =
         Extraction { scales, turns: Turns::One, recompute_batch_norm: true, batch_size: options.batch_size };
     let precision = ClassifierConfig::paper(0).fastest_here().precision;
-    let mut random = ResNet::new(network, &mut ChaCha8Rng::seed_from_u64(options.seed));
+    let mut random = Trunk::new(network, &mut ChaCha8Rng::seed_from_u64(options.seed))?;
     random.set_precision(precision);
     for turns in [Turns::One, Turns::Four] {
         let set = network_features("random weights", &mut random, &pictures, &recipe, &extraction, turns, true)?;
@@ -164,7 +165,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
         encoder.trunk.set_precision(precision);
         marks = Some(EncoderMarks {
             file: path.display().to_string(),
-            network: format!("{} of width {}, from {}", network.depth.name(), network.width, encoder.origin),
+            network: format!("{network}, from {}", encoder.origin),
             sha256: crate::run_config::sha256_of(path)?,
             recipe: recipe.clone(),
             extraction: extraction.clone(),
@@ -297,7 +298,7 @@ fn folds(pictures: &Pictures, labels: &[usize], options: &EvalOptions) -> Result
 /// Features of a network under a name that says how they were taken.
 fn network_features(
     name: &str,
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     pictures: &Arc<Pictures>,
     recipe: &Recipe,
     extraction: &Extraction,
@@ -334,7 +335,7 @@ fn beside(one: &FeatureSet, other: &FeatureSet) -> Result<FeatureSet> {
     Ok(FeatureSet { name: format!("{} + rings", one.name), rows })
 }
 
-fn training(options: &EvalOptions, network: ResNetConfig, recipe: &Recipe, epochs: u64, lr: f64) -> ClassifierConfig {
+fn training(options: &EvalOptions, network: Backbone, recipe: &Recipe, epochs: u64, lr: f64) -> ClassifierConfig {
     ClassifierConfig {
         peak_lr: lr,
         backbone: network,
