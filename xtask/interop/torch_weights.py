@@ -55,6 +55,8 @@ class PreActivation(torch.nn.Module):
 
 def network(state):
     """A module of the right kind and width for a state dict, without its classifier."""
+    if "conv_proj.weight" in state:
+        return transformer(state)
     if "conv0.weight" in state:
         return PreActivation(state["conv0.weight"].shape[0])
     width = state["conv1.weight"].shape[0]
@@ -68,6 +70,31 @@ def network(state):
         narrow(model, width, block, deep)
     model.fc = torch.nn.Identity()
     return model
+
+
+def transformer(state):
+    """torchvision's vision transformer of a state dict's sizes. No tensor tells the heads: 3 of 32 in the tiny one, 64 wide in others."""
+    width, _, patch, _ = state["conv_proj.weight"].shape
+    side = int((state["encoder.pos_embedding"].shape[1] - 1) ** 0.5)
+    blocks = sum(name.endswith("ln_1.weight") for name in state)
+    hidden = state["encoder.layers.encoder_layer_0.mlp.0.weight"].shape[0]
+    heads = 3 if width == 96 else width // 64
+    model = torchvision.models.VisionTransformer(side * patch, patch, blocks, heads, width, hidden)
+    model.heads = torch.nn.Identity()
+    return model
+
+
+def timm_names(state):
+    """torchvision's names of a vision transformer as timm has them."""
+    pairs = [("encoder.layers.encoder_layer_", "blocks."), ("class_token", "cls_token"), ("encoder.pos_embedding", "pos_embed"), ("conv_proj.", "patch_embed.proj."),
+             ("encoder.ln.", "norm."), ("ln_1.", "norm1."), ("ln_2.", "norm2."), ("self_attention.in_proj_", "attn.qkv."), ("self_attention.out_proj.", "attn.proj."),
+             ("mlp.0.", "mlp.fc1."), ("mlp.3.", "mlp.fc2."), ("heads.head.", "head.")]
+    renamed = {}
+    for name, value in state.items():
+        for ours, theirs in pairs:
+            name = name.replace(ours, theirs)
+        renamed[name] = value
+    return renamed
 
 
 def narrow(model, width, block, deep):
@@ -134,6 +161,16 @@ def make(folder):
         torch.save({"state_dict": state, "epoch": 3, "hyper_parameters": {"lr": 0.1, "path": Path("/data")}, "optimizer_states": [adam.state_dict()]}, path)
 
     case("solo-learn.ckpt", torchvision.models.resnet18(), lightning)
+
+    images = torch.rand(2, 3, 96, 96)
+    for name, write in [("vit_s.pth", lambda s, p: torch.save(s, p)), ("vit_s-timm.safetensors", lambda s, p: save_file(timm_names(s), p))]:
+        model = torchvision.models.VisionTransformer(96, 16, 12, 6, 384, 1536, num_classes=1000).eval()
+        write(model.state_dict(), folder / name)
+        model.heads = torch.nn.Identity()
+        with torch.no_grad():
+            features = model(images)
+        save_file(dict(images=images, features=features), folder / f"{name}.expected.safetensors")
+        cases.append(dict(case=name, largest=float(features.abs().max()), ok=True))
     return cases
 
 

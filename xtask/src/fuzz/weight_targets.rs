@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use radio_tensor::adam::{Adam, AdamConfig};
 use radio_tensor::checkpoint::Checkpoint;
-use radio_tensor::resnet::{Depth, Precision, ResNet, ResNetConfig};
+use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
+use radio_tensor::trunk::{Backbone, Trunk};
+use radio_tensor::vit::ViTConfig;
 use radio_tensor::weights::{InputChoice, adopt, export, read_state_dict};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,17 +20,20 @@ const TORCH: &[u8] = include_bytes!("../../../crates/radio-tensor/tests/fixtures
 const OLD_TORCH: &[u8] = include_bytes!("../../../crates/radio-tensor/tests/fixtures/tiny_old.pth");
 
 const ADAM: AdamConfig = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 };
-const NETWORK: ResNetConfig = ResNetConfig { depth: Depth::ResNet18, width: 1 };
+const NETWORK: Backbone = Backbone::ResNet(ResNetConfig { depth: Depth::ResNet18, width: 1 });
+const TRANSFORMER: Backbone = Backbone::ViT(ViTConfig { size: 16, patch: 8, width: 4, blocks: 1, heads: 2, hidden: 4 });
 
 /// The targets; good files are made below `work`.
 pub fn weight_targets(work: &Path) -> Result<Vec<Target>> {
     let path = work.join("good.safetensors");
-    let trunk = network();
+    let trunk = network(NETWORK)?;
     let mut exported = Vec::new();
     for precision in [Precision::F32, Precision::Bf16] {
         export::to_safetensors(&trunk, BTreeMap::new(), precision, &path)?;
         exported.push(std::fs::read(&path)?);
     }
+    export::to_safetensors(&network(TRANSFORMER)?, BTreeMap::new(), Precision::F32, &path)?;
+    exported.push(std::fs::read(&path)?);
     let mut checkpoint = Checkpoint::default();
     checkpoint.put_trunk(&trunk);
     checkpoint.put_adam(&Adam::new(ADAM, trunk.parameters()), trunk.parameters());
@@ -56,8 +61,8 @@ pub fn weight_targets(work: &Path) -> Result<Vec<Target>> {
     ])
 }
 
-fn network() -> ResNet {
-    ResNet::new(NETWORK, &mut ChaCha8Rng::seed_from_u64(1))
+fn network(backbone: Backbone) -> Result<Trunk> {
+    Ok(Trunk::new(backbone, &mut ChaCha8Rng::seed_from_u64(1))?)
 }
 
 fn read_weights(path: &Path) -> Result<(), String> {
@@ -69,8 +74,11 @@ fn read_weights(path: &Path) -> Result<(), String> {
 
 fn read_checkpoint(path: &Path) -> Result<(), String> {
     let loaded = Checkpoint::read(path).map_err(|e| e.to_string())?;
-    let mut trunk = network();
+    let mut trunk = network(NETWORK).map_err(|e| e.to_string())?;
     let _ = loaded.load_trunk(&mut trunk);
+    if let Ok(Some(record)) = loaded.encoder() {
+        let _ = loaded.trunk(record.network);
+    }
     let mut adam = Adam::new(ADAM, trunk.parameters());
     let _ = loaded.load_adam(&mut adam, trunk.parameters());
     Ok(())

@@ -9,6 +9,8 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::resnet::{Depth, InputScaling, Precision, ResNet, ResNetConfig};
+use radio_tensor::trunk::Trunk;
+use radio_tensor::vit::ViTConfig;
 use radio_tensor::weights::{InputChoice, export, onnx, read_encoder, state_dict};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,15 +27,17 @@ const SETTLING: usize = 5;
 
 /// Both directions, in folders below `work`.
 pub fn check(python: &Path, work: &Path, seed: u64) -> Result<()> {
-    let (ours, scaled, theirs) = (work.join("ours"), work.join("scaled"), work.join("theirs"));
-    for folder in [&ours, &scaled, &theirs] {
+    let [ours, scaled, transformers, theirs] = ["ours", "scaled", "transformers", "theirs"].map(|name| work.join(name));
+    for folder in [&ours, &scaled, &transformers, &theirs] {
         std::fs::create_dir(folder)?;
     }
     write(&ours, &scaled, seed)?;
-    for (script, folder) in [("torch_weights.py", &ours), ("onnx_weights.py", &ours), ("onnx_weights.py", &scaled)] {
+    write_transformers(&transformers, seed)?;
+    let (torch, runtime) = ("torch_weights.py", "onnx_weights.py");
+    for (script, folder) in [(torch, &ours), (runtime, &ours), (runtime, &scaled), (torch, &transformers)] {
         report(&run_script(python, script, &["check", &super::text(folder)?])?)?;
     }
-    run_script(python, "torch_weights.py", &["make", &super::text(&theirs)?])?;
+    run_script(python, torch, &["make", &super::text(&theirs)?])?;
     read(&theirs)
 }
 
@@ -54,7 +58,7 @@ fn write(folder: &Path, scaled: &Path, seed: u64) -> Result<()> {
     let cases = Depth::ALL.map(|depth| (depth.name().to_owned(), ResNetConfig { depth, width: 64 }));
     let narrow = ("resnet18-narrow".to_owned(), ResNetConfig { depth: Depth::ResNet18, width: 16 });
     for (name, config) in cases.into_iter().chain([narrow]) {
-        let mut trunk = ResNet::new(config, &mut rng);
+        let mut trunk = Trunk::from(ResNet::new(config, &mut rng));
         let images = images(&mut rng, [2, 3, 75, 62])?;
         for _ in 0..SETTLING {
             trunk.forward(&images)?;
@@ -64,10 +68,26 @@ fn write(folder: &Path, scaled: &Path, seed: u64) -> Result<()> {
         export::to_safetensors(&trunk, BTreeMap::new(), Precision::F32, &path)?;
         onnx::to_onnx(&trunk, &BTreeMap::new(), &folder.join(format!("{name}.onnx")))?;
     }
-    let mut trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut rng);
+    let mut trunk = Trunk::from(ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 8 }, &mut rng));
     trunk.set_input_scaling(Some(InputScaling::IMAGENET))?;
     write_case(&trunk, &images(&mut rng, [1, 3, 40, 40])?, &scaled.join("imagenet.case.safetensors"))?;
     Ok(onnx::to_onnx(&trunk, &BTreeMap::new(), &scaled.join("imagenet.onnx"))?)
+}
+
+/// Vision transformers, which have no graph: with offsets and positions that matter.
+fn write_transformers(folder: &Path, seed: u64) -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for (name, config) in [("vit-small", ViTConfig::small(96, 16)), ("vit-tiny", ViTConfig::tiny(48, 8))] {
+        let mut trunk = Trunk::new(config.into(), &mut rng)?;
+        for p in trunk.parameters_mut() {
+            p.values.iter_mut().for_each(|v| *v += rng.random_range(-0.05..0.05));
+        }
+        let images = images(&mut rng, [2, 3, config.size, config.size])?;
+        write_case(&trunk, &images, &folder.join(format!("{name}.case.safetensors")))?;
+        let path = folder.join(format!("{name}.safetensors"));
+        export::to_safetensors(&trunk, BTreeMap::new(), Precision::F32, &path)?;
+    }
+    Ok(())
 }
 
 fn images(rng: &mut ChaCha8Rng, shape: [usize; 4]) -> Result<Tensor> {
@@ -75,7 +95,7 @@ fn images(rng: &mut ChaCha8Rng, shape: [usize; 4]) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, &shape, &Device::Cpu)?)
 }
 
-fn write_case(trunk: &ResNet, images: &Tensor, path: &Path) -> Result<()> {
+fn write_case(trunk: &Trunk, images: &Tensor, path: &Path) -> Result<()> {
     let mut file = Checkpoint::default();
     for (name, tensor) in [("images", images), ("features", &trunk.embed(images)?)] {
         file.tensors.insert(name.to_owned(), (tensor.dims().to_vec(), tensor.flatten_all()?.to_vec1()?));
