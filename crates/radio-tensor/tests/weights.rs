@@ -269,6 +269,8 @@ fn transformers_come_back_under_both_names() {
     let scale = "encoder.layers.encoder_layer_1.ls1.gamma";
     let message = write(&|file| drop(file.tensors.insert(scale.into(), (vec![128], vec![1.0; 128]))));
     assert!(message.contains(scale), "{message}");
+    let message = write(&|file| drop(file.tensors.insert("norm_pre.weight".into(), (vec![128], vec![1.0; 128]))));
+    assert!(message.contains("unexpected 1 (norm_pre.weight)"), "{message}");
     for (name, shape, words) in [
         ("encoder.pos_embedding", vec![1, 9, 128], "1 + n"),
         ("conv_proj.weight", vec![128, 3, 16, 8], "square"),

@@ -46,7 +46,7 @@ impl Head {
         }
         let (t, [q, k, _]) = (self.tokens, &self.parts);
         matmul(t, t, width, Strided::rows(q, width), Strided::rows(k, width).transposed(), &mut self.shares, false);
-        softmax_rows::<f32>(&mut self.shares, t);
+        softmax_rows(&mut self.shares, t);
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn attention_backward<E: Element>(
             matmul(tokens, width, tokens, square(&state.shares).transposed(), rows(&dy), &mut part, false);
             store(&part, d_qkv, 3 * d, 2 * d + head * width, width);
             matmul(tokens, tokens, width, rows(&dy), rows(v).transposed(), &mut d_scores, false);
-            softmax_rows_backward::<f32>(&mut d_scores, &state.shares, tokens);
+            softmax_rows_backward(&mut d_scores, &state.shares, tokens);
             matmul(tokens, width, tokens, square(&d_scores).transposed(), rows(q), &mut part, false);
             store(&part, d_qkv, 3 * d, d + head * width, width);
             matmul(tokens, width, tokens, square(&d_scores), rows(k), &mut part, false);
@@ -112,24 +112,24 @@ fn store<E: Element>(values: &[f32], rows: &mut [E], columns: usize, first: usiz
 }
 
 vectorised! {
-    /// Softmax of every row of f32 values (`E` says nothing here).
-    fn softmax_rows<E>(rows: &mut [f32], columns: usize) {
+    /// Softmax of every row.
+    fn softmax_rows<E>(rows: &mut [E], columns: usize) {
         for row in rows.chunks_exact_mut(columns) {
             // A comparison leaves a NaN out; it comes back with its own exponential.
-            let largest = row.iter().fold(f32::NEG_INFINITY, |most, v| if *v > most { *v } else { most });
-            row.iter_mut().for_each(|v| *v = exp_not_above_zero(*v - largest));
-            let sum: f32 = row.iter().sum();
-            row.iter_mut().for_each(|v| *v /= sum);
+            let largest = row.iter().fold(f32::NEG_INFINITY, |most, v| if v.widen() > most { v.widen() } else { most });
+            row.iter_mut().for_each(|v| *v = E::narrow(exp_not_above_zero(v.widen() - largest)));
+            let sum: f32 = row.iter().map(|v| v.widen()).sum();
+            row.iter_mut().for_each(|v| *v = E::narrow(v.widen() / sum));
         }
     }
 }
 
 vectorised! {
-    /// `dy` becomes the gradient before the softmax whose result was `y` (`E` says nothing here).
-    fn softmax_rows_backward<E>(dy: &mut [f32], y: &[f32], columns: usize) {
+    /// `dy` becomes the gradient before the softmax whose result was `y`.
+    fn softmax_rows_backward<E>(dy: &mut [E], y: &[E], columns: usize) {
         for (dy, y) in dy.chunks_exact_mut(columns).zip(y.chunks_exact(columns)) {
-            let along: f32 = dy.iter().zip(y).map(|(dy, y)| dy * y).sum();
-            dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * (*dy - along));
+            let along: f32 = dy.iter().zip(y).map(|(dy, y)| dy.widen() * y.widen()).sum();
+            dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = E::narrow(y.widen() * (dy.widen() - along)));
         }
     }
 }

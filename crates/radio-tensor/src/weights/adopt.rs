@@ -106,7 +106,7 @@ pub fn adopt(state: StateDict, input: InputChoice) -> Result<ImportedEncoder> {
         if name == "bn_data.weight" && values.iter().all(|&v| v == 1.0) {
             continue;
         }
-        if is_trunk_layer(name) {
+        if is_trunk_layer(name, config) {
             unexpected.push(format!("{prefix}{name}"));
         } else {
             left_out.push(format!("{prefix}{name}"));
@@ -227,8 +227,13 @@ fn named_layer(name: &str) -> String {
 }
 
 /// Whether a name belongs to a layer of the trunk rather than to what stands behind it.
-fn is_trunk_layer(name: &str) -> bool {
-    ["conv", "bn", "layer", "stage", "encoder."].iter().any(|start| name.starts_with(start))
+fn is_trunk_layer(name: &str, network: Backbone) -> bool {
+    let starts: &[&str] = match network {
+        Backbone::ResNet(_) => &["conv", "bn", "layer", "stage"],
+        // Parts that some transformers have besides: without them the features would be others.
+        Backbone::ViT(_) => &["conv_proj", "encoder.", "patch_embed.", "norm_pre", "reg_token", "dist_token"],
+    };
+    starts.iter().any(|start| name.starts_with(start))
 }
 
 /// The network by names and shapes.
