@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use ndarray::{Array2, Array4, Axis, concatenate, s};
 use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader, epoch_order, quarter_turns};
 use radio_tensor::DuringStep;
-use radio_tensor::trunk::Trunk;
+use radio_tensor::trunk::{Backbone, Trunk};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ClassError, Result};
@@ -20,12 +20,46 @@ pub enum Turns {
     One,
     /// In all four quarter turns, whose results are averaged.
     Four,
+    /// In the four quarter turns of the image and of its mirror image, averaged.
+    Dihedral,
 }
 
 impl Turns {
-    /// The turns, in quarters.
+    /// The turns, in quarters; from 4 on those of the mirror image.
     pub fn each(self) -> impl Iterator<Item = u32> {
-        0..if self == Self::One { 1 } else { 4 }
+        0..match self {
+            Self::One => 1,
+            Self::Four => 4,
+            Self::Dihedral => 8,
+        }
+    }
+}
+
+/// What of a trunk is taken as features.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layers {
+    /// The mean over the last map: what the trunk was trained to give.
+    #[default]
+    Last,
+    /// Mean, then maximum, over the map of each of the four residual stages, side by side: `2 * (1 + 2 + 4 + 8)` times the
+    /// channels of the first stage. Early stages see few pixels and know little of the loss of the pre-training.
+    EveryStage,
+}
+
+impl Layers {
+    /// Numbers an image; a transformer has no residual stages, and its last map alone can be asked for.
+    pub fn features(self, network: &Backbone) -> usize {
+        match (self, network) {
+            (Self::EveryStage, Backbone::ResNet(network)) => {
+                (0..4).map(|stage| 2 * network.stage_channels(stage)).sum()
+            }
+            _ => network.features(),
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -80,6 +114,9 @@ pub struct Extraction {
     pub scales: Vec<Scale>,
     /// Turns averaged over.
     pub turns: Turns,
+    /// What of the trunk is taken.
+    #[serde(default, skip_serializing_if = "Layers::is_default")]
+    pub layers: Layers,
     /// Whether batch-norm statistics are first taken anew from these images, at each scale.
     pub recompute_batch_norm: bool,
     /// Images at once. With `recompute_batch_norm` the statistics depend on it a little.
@@ -144,10 +181,10 @@ fn extract_scale(
         recompute_batch_norm(trunk, &loader, extraction.batch_size)?;
     }
     let frames: Vec<usize> = (0..source.len()).collect();
-    let mut rows = Array2::zeros((frames.len(), trunk.config().features()));
+    let mut rows = Array2::zeros((frames.len(), extraction.layers.features(trunk.config())));
     let mut done = 0;
     for batch in frames.chunks(extraction.batch_size) {
-        let found = embed_turned(trunk, &loader.channels_batch(batch)?, extraction.turns)?;
+        let found = embed_turned(trunk, &loader.channels_batch(batch)?, extraction.turns, extraction.layers)?;
         rows.slice_mut(s![done..done + batch.len(), ..]).assign(&found);
         done += batch.len();
         if progress(done).is_break() {
@@ -181,20 +218,44 @@ fn batches_of(order: &[usize], batch_size: usize) -> impl Iterator<Item = &[usiz
 /// `images`: `[n, 3, s, s]` in [0, 1].
 /// # Errors
 /// On another shape.
-pub fn embed_turned(trunk: &Trunk, images: &Array4<f32>, turns: Turns) -> Result<Array2<f32>> {
-    let mut sum = Array2::<f32>::zeros((images.dim().0, trunk.config().features()));
+pub fn embed_turned(trunk: &Trunk, images: &Array4<f32>, turns: Turns, layers: Layers) -> Result<Array2<f32>> {
+    let mut sum = Array2::<f32>::zeros((images.dim().0, layers.features(&trunk.config())));
     for turn in turns.each() {
-        sum += &features_array(&trunk.embed(&images_tensor(turned(images, turn)?)?)?)?;
+        let images = images_tensor(turned(images, turn)?)?;
+        sum += &match layers {
+            Layers::Last => features_array(&trunk.embed(&images)?)?,
+            Layers::EveryStage => pooled_stages(trunk, &images)?,
+        };
     }
     Ok(sum / turns.each().count() as f32)
 }
 
-/// Every image of a batch turned clockwise by so many quarters.
+/// Mean and maximum over the map of each stage, side by side: `[n, features]`.
+fn pooled_stages(trunk: &Trunk, images: &Tensor) -> Result<Array2<f32>> {
+    let mut pooled = Vec::new();
+    for map in trunk.pyramid(images)? {
+        let (n, channels, height, width) = map.dims4().during("shape of a stage")?;
+        let values: Vec<f32> = map.flatten_all().and_then(|map| map.to_vec1()).during("a stage from candle")?;
+        let pixels = (height * width).max(1);
+        let of = |row: usize, channel: usize| &values[(row * channels + channel) * pixels..][..pixels];
+        let mean =
+            |(row, channel)| (of(row, channel).iter().map(|&v| f64::from(v)).sum::<f64>() / pixels as f64) as f32;
+        let most = |(row, channel)| of(row, channel).iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        pooled.push(Array2::from_shape_fn((n, channels), mean));
+        pooled.push(Array2::from_shape_fn((n, channels), most));
+    }
+    let views: Vec<_> = pooled.iter().map(|block| block.view()).collect();
+    let lengths = |_| ClassError::Length { what: "features", expected: views.len(), found: 0 };
+    concatenate(Axis(1), &views).map_err(lengths)
+}
+
+/// Every image of a batch turned clockwise by so many quarters; from 4 on its left and right change places first.
 pub(crate) fn turned(images: &Array4<f32>, quarters: u32) -> Result<Array4<f32>> {
-    if quarters.is_multiple_of(4) {
+    if quarters == 0 {
         return Ok(images.clone());
     }
-    let turned: Vec<_> = images.outer_iter().map(|image| quarter_turns(image, quarters)).collect();
+    let mirrored = if quarters < 4 { images.view() } else { images.slice(s![.., .., .., ..;-1]) };
+    let turned: Vec<_> = mirrored.outer_iter().map(|image| quarter_turns(image, quarters % 4)).collect();
     let views: Vec<_> = turned.iter().map(|image| image.view()).collect();
     let lengths = |_| ClassError::Length { what: "images", expected: images.dim().0, found: 0 };
     ndarray::stack(Axis(0), &views).map_err(lengths)

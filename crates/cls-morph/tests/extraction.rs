@@ -5,7 +5,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cls_morph::features::{Extraction, MiddleOf, Scale, Turns, extract};
+use cls_morph::features::{Extraction, Layers, MiddleOf, Scale, Turns, embed_turned, extract};
 use ndarray::{Array2, Axis, s};
 use radio_augment::{FrameSource, Recipe};
 use radio_tensor::resnet::{Depth, ResNet, ResNetConfig};
@@ -48,7 +48,7 @@ fn features(turned: bool, extraction: &Extraction) -> Array2<f32> {
 
 fn plain() -> Extraction {
     let scales = vec![Scale { crop: None, size: 32 }];
-    Extraction { scales, turns: Turns::One, recompute_batch_norm: false, batch_size: 4 }
+    Extraction { scales, turns: Turns::One, layers: Layers::Last, recompute_batch_norm: false, batch_size: 4 }
 }
 
 fn apart(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
@@ -105,4 +105,26 @@ fn nothing_to_do_is_an_error_and_a_break_is_not() {
     }
     let flat = Extraction { scales: vec![Scale { crop: None, size: 0 }], ..plain() };
     assert!(extract(&mut trunk, &source, &recipe, &flat, stop).is_err());
+}
+
+#[test]
+fn the_dihedral_mean_does_not_feel_a_mirror_and_stages_end_in_the_last_map() {
+    let trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1));
+    let images = ndarray::Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
+        (((n + 1) * y * 7 + x * (3 + c)) % 17) as f32 / 17.0
+    });
+    let mirrored = images.slice(s![.., .., .., ..;-1]).to_owned();
+    let of = |images: &ndarray::Array4<f32>, turns, layers| embed_turned(&trunk, images, turns, layers).unwrap();
+    for layers in [Layers::Last, Layers::EveryStage] {
+        let four = [of(&images, Turns::Four, layers), of(&mirrored, Turns::Four, layers)];
+        let dihedral = [of(&images, Turns::Dihedral, layers), of(&mirrored, Turns::Dihedral, layers)];
+        assert!(apart(&dihedral[0], &dihedral[1]) < 1e-5 && apart(&four[0], &four[1]) > 1e-4, "{layers:?}");
+        assert_eq!(dihedral[0].ncols(), layers.features(trunk.config()));
+    }
+    let stages = of(&images, Turns::One, Layers::EveryStage);
+    assert_eq!(stages.ncols(), 2 * (4 + 8 + 16 + 32));
+    // The mean over the last stage is the usual feature; its maximum, behind it, is nowhere smaller.
+    let (mean, most) = (stages.slice(s![.., 56..88]).to_owned(), stages.slice(s![.., 88..]).to_owned());
+    assert!(apart(&mean, &of(&images, Turns::One, Layers::Last)) < 1e-5);
+    assert!(mean.iter().zip(&most).all(|(mean, most)| most >= mean) && mean != most);
 }

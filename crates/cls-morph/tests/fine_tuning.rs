@@ -290,7 +290,8 @@ fn the_class_map_is_highest_where_the_network_looks() {
     let image = image(&[(1, 4)]);
     let p = classifier.probabilities(&image, Turns::One).unwrap();
     let other: f64 = {
-        let features = cls_morph::features::embed_turned(&classifier.trunk, &image, Turns::One).unwrap();
+        let features =
+            cls_morph::features::embed_turned(&classifier.trunk, &image, Turns::One, Default::default()).unwrap();
         classifier.head.logits(features.view())[(0, 0)]
     };
     assert!((f64::from(map.sum()) - other).abs() < 1e-3 * other.abs() && other > 0.0 && p[(0, 0)].is_finite());

@@ -1,9 +1,7 @@
 //! The simple descriptions that an encoder has to beat on labelled pictures.
-use std::sync::Arc;
-
 use anyhow::{Context, Result, ensure};
 use frame_features::{PixelConfig, PixelPca, RingConfig, brightness_statistics, pixel_row, ring_features};
-use ndarray::Array2;
+use ndarray::{Array2, Axis, concatenate};
 use radio_augment::{FrameSource, Recipe};
 use rayon::prelude::*;
 
@@ -18,6 +16,7 @@ const COMPONENTS: usize = 50;
 const SIDE: usize = 64;
 
 /// A name and a row of numbers for every picture.
+#[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSet {
     /// Name in tables.
     pub name: String,
@@ -27,22 +26,28 @@ pub struct FeatureSet {
 
 /// Ring features, principal components and brightness statistics.
 ///
-/// Rings and components are of the three channels, 64 pixels wide; brightness is of the picture itself.
+/// Rings and components are of the three channels, 64 pixels wide; brightness is of the picture itself. `name` is for errors.
 ///
 /// # Errors
 /// If a picture cannot be read or described.
-pub fn hand_made(pictures: &Arc<Pictures>, recipe: &Recipe, seed: u64) -> Result<Vec<FeatureSet>> {
+pub fn hand_made(
+    pictures: &dyn FrameSource,
+    name: &(dyn Fn(usize) -> String + Sync),
+    recipe: &Recipe,
+    seed: u64,
+) -> Result<Vec<FeatureSet>> {
     let recipe = Recipe { size: SIDE, ..recipe.clone() };
-    let rings = table(pictures, |i| {
+    let rings = table(pictures, name, |i| {
         let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
         Ok(ring_features(channels.view(), &RingConfig::sixteen_rings())?)
     })?;
-    let small = table(pictures, |i| {
+    let small = table(pictures, name, |i| {
         let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
         Ok(pixel_row(channels.view(), &PixelConfig::thirty_two())?)
     })?;
-    let brightness =
-        table(pictures, |i| Ok(brightness_statistics(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?))?;
+    let brightness = table(pictures, name, |i| {
+        Ok(brightness_statistics(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?)
+    })?;
     let components = COMPONENTS.min(small.nrows().saturating_sub(1)).min(small.ncols());
     let components = PixelPca::fit(small.view(), components, seed)?.transform(small.view())?;
     Ok(vec![
@@ -71,12 +76,28 @@ pub fn catalogue_columns(pictures: &Pictures, names: &[String]) -> Result<Featur
     Ok(FeatureSet { name: format!("catalogue: {}", names.join(", ")), rows })
 }
 
+/// Two feature sets side by side, each of unit spread in all, so that neither rules the cosine.
+///
+/// # Errors
+/// If they have different numbers of rows.
+pub fn beside(one: &FeatureSet, other: &FeatureSet) -> Result<FeatureSet> {
+    let scaled = |set: &FeatureSet| {
+        let squares: f64 = set.rows.iter().map(|&v| f64::from(v).powi(2)).sum();
+        let length = (squares / set.rows.nrows().max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+        set.rows.mapv(|v| (f64::from(v) / length) as f32)
+    };
+    let rows = concatenate(Axis(1), &[scaled(one).view(), scaled(other).view()]).context("rows of one number")?;
+    Ok(FeatureSet { name: format!("{} + rings", one.name), rows })
+}
+
 /// One row a picture, in order.
-fn table(pictures: &Pictures, describe: impl Fn(usize) -> Result<Vec<f32>> + Sync) -> Result<Array2<f32>> {
-    let rows: Vec<Vec<f32>> = (0..pictures.len())
-        .into_par_iter()
-        .map(|i| describe(i).with_context(|| pictures.list[i].path.display().to_string()))
-        .collect::<Result<_>>()?;
+fn table(
+    pictures: &dyn FrameSource,
+    name: &(dyn Fn(usize) -> String + Sync),
+    describe: impl Fn(usize) -> Result<Vec<f32>> + Sync,
+) -> Result<Array2<f32>> {
+    let rows: Vec<Vec<f32>> =
+        (0..pictures.len()).into_par_iter().map(|i| describe(i).with_context(|| name(i))).collect::<Result<_>>()?;
     let width = rows.first().map_or(0, Vec::len);
     Array2::from_shape_vec((rows.len(), width), rows.concat()).context("rows of one length")
 }

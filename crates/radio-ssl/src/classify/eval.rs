@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use cls_morph::classifier::config::ClassifierConfig;
-use cls_morph::features::{Extraction, Scale, Turns, extract};
+use cls_morph::features::{Extraction, Layers, Scale, Turns, extract};
 use cls_morph::probes::folds::Folds;
 use cls_morph::probes::probe::Probe;
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::Array2;
 use radio_augment::{
     Augmenter, BlankRule, FlatRule, FrameSource, LoaderError, Preparation, Recipe, RecipeError, ViewLoader,
 };
@@ -17,7 +17,7 @@ use radio_tensor::weights::{ImportedEncoder, InputChoice, read_encoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::baselines::{FeatureSet, RINGS, catalogue_columns, hand_made};
+use super::baselines::{FeatureSet, RINGS, beside, catalogue_columns, hand_made};
 use super::bench::Bench;
 use super::images::{ImageOptions, Pictures};
 use super::marks::{DataMarks, EncoderMarks, FlatMarks, Marks};
@@ -133,7 +133,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
     let mut stage = Stage::start("simple descriptions");
     let nothing = FeatureSet { name: "none".into(), rows: Array2::zeros((pictures.len(), 1)) };
     bench.probe(&nothing, Probe::Majority, 1.0)?;
-    let simple = hand_made(&pictures, &recipe, options.seed)?;
+    let simple = hand_made(pictures.as_ref(), &|i| pictures.list[i].path.display().to_string(), &recipe, options.seed)?;
     stage.at(1, 2, "features");
     // Rings first: everything else is compared with them.
     let rings = simple.iter().find(|set| set.name == RINGS).context("ring features")?;
@@ -151,8 +151,13 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
         .map_or(ResNetConfig { depth: Depth::ResNet18, width: options.random_width }.into(), |e| e.trunk.config());
     let mut scales = vec![Scale { crop: None, size: recipe.size }];
     scales.extend(options.native.iter().map(|&side| Scale::native(side)));
-    let extraction =
-        Extraction { scales, turns: Turns::One, recompute_batch_norm: true, batch_size: options.batch_size };
+    let extraction = Extraction {
+        scales,
+        turns: Turns::One,
+        layers: Layers::Last,
+        recompute_batch_norm: true,
+        batch_size: options.batch_size,
+    };
     let precision = ClassifierConfig::paper(0).fastest_here().precision;
     let mut random = Trunk::new(network, &mut ChaCha8Rng::seed_from_u64(options.seed))?;
     random.set_precision(precision);
@@ -322,17 +327,6 @@ fn network_features(
     })?;
     stage.end(&words);
     Ok(FeatureSet { name: words, rows: rows.ok_or(Interrupted)? })
-}
-
-/// Two feature sets side by side, each of unit spread in all, so that neither rules the cosine.
-fn beside(one: &FeatureSet, other: &FeatureSet) -> Result<FeatureSet> {
-    let scaled = |set: &FeatureSet| {
-        let squares: f64 = set.rows.iter().map(|&v| f64::from(v).powi(2)).sum();
-        let length = (squares / set.rows.nrows().max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
-        set.rows.mapv(|v| (f64::from(v) / length) as f32)
-    };
-    let rows = concatenate(Axis(1), &[scaled(one).view(), scaled(other).view()]).context("rows of one number")?;
-    Ok(FeatureSet { name: format!("{} + rings", one.name), rows })
 }
 
 fn training(options: &EvalOptions, network: Backbone, recipe: &Recipe, epochs: u64, lr: f64) -> ClassifierConfig {
