@@ -24,6 +24,7 @@ pub mod error;
 pub mod from_metrics;
 mod glyphs;
 pub mod held_out_table;
+pub mod method_figures;
 pub mod page;
 pub mod ranking;
 mod raster;
@@ -349,6 +350,21 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
     }
     paths.page = write("index.html", page::page_html(report)?.as_bytes())?;
     Ok(paths)
+}
+
+/// Writes a figure as `STEM.svg` and `STEM.png` into a folder that exists.
+///
+/// # Errors
+/// [`ReportError`] if a file cannot be written, or the PNG cannot be encoded.
+pub fn write_figure(drawing: &Drawing, folder: &Path, stem: &str) -> Result<[PathBuf; 2], ReportError> {
+    let write = |end: &str, bytes: &[u8]| -> Result<PathBuf, ReportError> {
+        let path = folder.join(format!("{stem}.{end}"));
+        write_atomically(&path, |file| file.write_all(bytes))
+            .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        Ok(path)
+    };
+    let svg = write("svg", svg::svg(drawing, Style::Standalone).as_bytes())?;
+    Ok([svg, write("png", &sky_tile::encode_png(&raster::picture(drawing))?)?])
 }
 
 /// Every figure that has something to show, with the stem of its file name.

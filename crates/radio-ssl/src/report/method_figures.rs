@@ -1,0 +1,139 @@
+//! Figures of a comparison of methods: accuracy as bars with intervals, and against the share of labels.
+
+use super::axes::{BOTTOM, LEFT, Panel, Range, drawable, drawing, heading, short};
+use super::drawing::{Anchor, Drawing, Ink, Lettering, Pen, line, rectangle, text};
+
+/// Colours of curves, rivals first.
+const CURVES: [Ink; 6] = [Ink::Slate, Ink::Orange, Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple];
+/// Letters of a lane at most.
+const LETTERS: usize = 52;
+
+/// A method's accuracy with all labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// What it is.
+    pub name: String,
+    /// Accuracy, 0 to 1.
+    pub value: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Whether it is the hand-made rival.
+    pub hand_made: bool,
+}
+
+/// A method's accuracy at several shares of labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelCurve {
+    /// What it is.
+    pub name: String,
+    /// Share of labels, accuracy, lower and upper end, shares rising.
+    pub points: Vec<(f64, f64, f64, f64)>,
+}
+
+/// One lane a method: its name, its interval as a line and its value as a dot; `None` without a bar.
+pub fn bars_figure(title: &str, result: &str, bars: &[Bar]) -> Option<Drawing> {
+    let ends = bars.iter().flat_map(|bar| [100.0 * bar.low, 100.0 * bar.high, 100.0 * bar.value]);
+    let x = Range::around(ends)?.widened(0.06);
+    let panel = Panel { top: 34.0, bottom: BOTTOM, x, y: Range { low: 0.0, high: bars.len() as f64 } };
+    let mut body = heading(title, result);
+    body.extend(panel.x_ticks(true));
+    body.push(panel.edge());
+    body.push(panel.x_label("accuracy, % (dot) and its 95 % interval (line)"));
+    let height = (panel.bottom - panel.top) / bars.len() as f64;
+    for (lane, bar) in bars.iter().enumerate() {
+        let ink = if bar.hand_made { Ink::Vermilion } else { Ink::Blue };
+        let top = panel.top + lane as f64 * height;
+        let y = top + 0.78 * height;
+        let at = |value: f64| panel.place((100.0 * value, 0.0)).map(|(x, _)| x);
+        if let (Some(low), Some(middle), Some(high)) = (at(bar.low), at(bar.value), at(bar.high)) {
+            body.push(line(vec![(low, y), (high, y)], Pen { ink, width: 2.2, dash: &[] }));
+            body.push(rectangle((middle - 3.0, y - 3.5), (middle + 3.0, y + 3.5), Some((ink, 1.0)), None));
+        }
+        let words = format!("{}  {:.1}", short(&bar.name, LETTERS), 100.0 * bar.value);
+        body.push(text(LEFT + 6.0, top + 0.55 * height, Lettering::Halo, Anchor::Start, &words));
+    }
+    Some(drawing(&format!("{title}: accuracy of each method with its interval"), body))
+}
+
+/// Accuracy against the share of labels, on a logarithmic axis; `None` without a curve.
+pub fn label_figure(result: &str, curves: &[LabelCurve]) -> Option<Drawing> {
+    let curves = &curves[..curves.len().min(CURVES.len())];
+    let all = || curves.iter().flat_map(|curve| curve.points.iter().copied()).filter(|point| point.0 > 0.0);
+    let y = Range::around(all().flat_map(|point| [100.0 * point.2, 100.0 * point.3, 100.0 * point.1]))?.widened(0.03);
+    let x = Range::around(all().map(|point| point.0.log10()))?.widened(0.06);
+    let top = 34.0 + 17.0 * curves.len() as f64;
+    let panel = Panel { top, bottom: BOTTOM, x, y };
+    let mut body = heading("Accuracy against labels", result);
+    let (numbers, grid) = panel.y_ticks(5);
+    body.extend(grid);
+    body.extend(numbers);
+    body.push(panel.edge());
+    body.push(panel.x_label("share of the labels, % (logarithmic); lines up and down: 95 % intervals"));
+    body.push(panel.label("%"));
+    let mut shares: Vec<f64> = all().map(|point| point.0).collect();
+    shares.sort_by(f64::total_cmp);
+    shares.dedup();
+    for share in shares {
+        let at = share.log10();
+        body.extend(panel.segment(Pen::hair(Ink::Grid), (at, y.low), (at, y.high)));
+        if let Some((place, _)) = panel.place((at, y.low)) {
+            let words = format!("{}", 100.0 * share);
+            body.push(text(place, panel.bottom + 17.0, Lettering::Quiet, Anchor::Middle, &words));
+        }
+    }
+    let step = 0.012 * (x.high - x.low);
+    for (place, (curve, ink)) in curves.iter().zip(CURVES).enumerate() {
+        // Beside each other, so that intervals of one share do not hide each other.
+        let aside = step * (place as f64 - (curves.len() as f64 - 1.0) / 2.0);
+        let points: Vec<_> = curve.points.iter().filter(|p| p.0 > 0.0 && drawable(p.1)).collect();
+        body.extend(panel.line(Pen::bold(ink), points.iter().map(|p| (p.0.log10() + aside, 100.0 * p.1))));
+        for p in points {
+            let at = p.0.log10() + aside;
+            body.extend(panel.segment(Pen::thin(ink, &[]), (at, 100.0 * p.2), (at, 100.0 * p.3)));
+            body.extend(panel.dot(ink, (at, 100.0 * p.1)));
+        }
+        let row = 40.0 + 17.0 * place as f64;
+        body.push(line(vec![(LEFT, row - 4.0), (LEFT + 18.0, row - 4.0)], Pen::bold(ink)));
+        body.push(text(LEFT + 23.0, row, Lettering::Plain, Anchor::Start, &short(&curve.name, 58)));
+    }
+    Some(drawing("Accuracy of each method against the share of labels", body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawing::Mark;
+    use super::*;
+
+    #[test]
+    fn better_bars_lie_further_right_and_nothing_makes_no_figure() {
+        let bar = |value: f64| Bar { name: "x".into(), value, low: value - 0.1, high: value + 0.05, hand_made: false };
+        let drawing = bars_figure("t", "r", &[bar(0.5), bar(0.9)]).unwrap();
+        let rectangles: Vec<f64> = drawing
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Path { points, fill: Some(_), .. } => Some(points[0].0),
+                _ => None,
+            })
+            .collect();
+        assert!(rectangles.len() == 2 && rectangles[1] > rectangles[0] + 50.0, "{rectangles:?}");
+        assert!(bars_figure("t", "r", &[]).is_none() && label_figure("r", &[]).is_none());
+    }
+
+    #[test]
+    fn more_labels_are_further_right() {
+        let points = vec![(0.02, 0.6, 0.5, 0.7), (1.0, 0.9, 0.85, 0.95)];
+        let drawing = label_figure("r", &[LabelCurve { name: "x".into(), points }]).unwrap();
+        let dots: Vec<(f64, f64)> = drawing
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Circle { centre, .. } => Some(*centre),
+                _ => None,
+            })
+            .collect();
+        assert!(dots.len() == 2 && dots[1].0 > dots[0].0 + 200.0 && dots[1].1 < dots[0].1, "{dots:?}");
+    }
+}
