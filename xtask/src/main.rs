@@ -20,6 +20,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
+use radio_ssl::experiments::Experiment;
 use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::run_config::Preset;
 use radio_ssl::table4::{Table4Options, reproduce_table4, resources};
@@ -52,6 +53,16 @@ enum Task {
         plan: PathBuf,
         #[command(flatten)]
         checkpoints: CheckpointOptions,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+    /// What pre-training is worth on real sets: tables with intervals, figures, verdicts.
+    ///
+    /// Run again after Ctrl-C or a kill, the same command continues and ends with the same JSON.
+    #[command(after_help = radio_ssl::experiments::EXAMPLES)]
+    Experiment {
+        #[command(subcommand)]
+        experiment: Experiment,
         #[command(flatten)]
         compute: ComputeOptions,
     },
@@ -158,6 +169,11 @@ fn run(task: Task) -> Result<()> {
         Task::Campaign { plan, checkpoints, compute } => {
             use_compute(&compute)?;
             campaign::campaign(&plan, checkpoints.every())
+        }
+        Task::Experiment { experiment, compute } => {
+            use_compute(&compute)?;
+            println!("{}", radio_ssl::experiments::run(&experiment)?.display());
+            Ok(())
         }
         Task::Test => cargo(&["test", "--workspace"]),
         Task::Golden => {

@@ -49,6 +49,8 @@ pub mod dataset;
 
 pub mod doctor;
 
+pub mod experiments;
+
 pub mod manifest_frames;
 
 pub mod model_card;

@@ -23,6 +23,19 @@ impl Stage {
         Self { start: now, bar: None, logged: now }
     }
 
+    /// A stage that is one of many: nothing is announced.
+    pub fn quiet() -> Self {
+        let now = Instant::now();
+        Self { start: now, bar: None, logged: now }
+    }
+
+    /// Takes the bar away and says nothing.
+    pub fn clear(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
     /// Shows that `done` of `total` is finished; `note` stands beside the bar.
     pub fn at(&mut self, done: u64, total: u64, note: &str) {
         if !std::io::stderr().is_terminal() {

@@ -1,0 +1,100 @@
+//! The experiment `claim`: the paper's "more than 20 points over scratch below 10 % of labels", on each labelled set.
+use anyhow::Result;
+
+use super::bench::Bench;
+use super::on_set::FRACTIONS;
+use super::result::ExperimentResult;
+use super::scoring::Figure;
+use super::sets::{LabelledSet, SetName};
+use super::training::{self, Start};
+use super::workshop::{ExperimentOptions, Workshop};
+
+/// The gain that the paper claims, in accuracy.
+const CLAIMED: f64 = 0.2;
+
+/// Runs it: both arms have the same views, steps, draws of labels and search for the learning rate.
+///
+/// # Errors
+/// If data cannot be used, a training fails, the user interrupts, or a unit cannot be written.
+pub fn claim(options: &ExperimentOptions) -> Result<ExperimentResult> {
+    let mut workshop = Workshop::new(options);
+    let (recipes, seeds) = (options.recipes(false)?, options.seeds());
+    let (mut blocks, mut verdict) = (Vec::new(), Vec::new());
+    let names: Vec<SetName> = SetName::ALL.into_iter().filter(|name| options.wants(name.name())).collect();
+    let sets: Vec<LabelledSet> =
+        names.iter().map(|&name| LabelledSet::read(name, &options.data)).collect::<Result<_>>()?;
+    for set in &sets {
+        let arms = recipes.len() * 2 * FRACTIONS.len();
+        workshop.ledger.plan("search", arms * training::units(&set.splits[0], 0));
+        workshop.ledger.plan("training", arms * set.splits[0].folds.len() * seeds.len());
+    }
+    workshop.ledger.plan("encoder", recipes.len() * seeds.len());
+    for set in &sets {
+        let split = &set.splits[0];
+        let mut bench = Bench::new(set, split, options.resamples());
+        for recipe in &recipes {
+            let (scratch, tuned) = (Start::Scratch(recipe.clone()), Start::Encoder(recipe.clone()));
+            for fraction in FRACTIONS {
+                for start in [&scratch, &tuned] {
+                    if bench.find(&start.name(), "trained", fraction).is_none() {
+                        bench.train(&mut workshop, start, fraction, &seeds)?;
+                    }
+                }
+                let place = |start: &Start| bench.find(&start.name(), "trained", fraction);
+                if let (Some(first), Some(second)) = (place(&tuned), place(&scratch)) {
+                    let gain = bench.compare(first, second)?.accuracy;
+                    verdict.push(format!(
+                        "{}, {} % of labels, {}: fine-tuned minus scratch {} points: {}.",
+                        bench.block.title,
+                        100.0 * fraction,
+                        recipe.name,
+                        gain.percent(true),
+                        words(gain, fraction)
+                    ));
+                }
+            }
+        }
+        blocks.push(bench.block);
+    }
+    eprintln!("{}", workshop.ledger.summary());
+    Ok(super::finished("claim", &workshop, recipes, blocks, verdict))
+}
+
+/// What a gain says of the claim, which speaks of few labels only.
+fn words(gain: Figure, fraction: f64) -> &'static str {
+    match (fraction <= 0.1, gain) {
+        (false, Figure { low, .. }) if low > 0.0 => "a gain",
+        (false, Figure { high, .. }) if high < 0.0 => "a loss",
+        (false, _) => "no gain that can be told from 0",
+        (true, Figure { low, .. }) if low > CLAIMED => "more than 20 points: the claim is confirmed here",
+        (true, Figure { low, high, .. }) if high < CLAIMED && low > 0.0 => {
+            "a gain, but less than 20 points: the claim is refuted here"
+        }
+        (true, Figure { high, .. }) if high < 0.0 => "a loss: the claim is refuted here",
+        (true, Figure { high, .. }) if high < CLAIMED => {
+            "no gain that can be told from 0, and less than 20 points: the claim is refuted here"
+        }
+        (true, _) => "the claim is undecided here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_follow_the_interval() {
+        let gain = |low, high| Figure { value: (low + high) / 2.0, low, high };
+        for (low, high, fraction, part) in [
+            (0.21, 0.3, 0.02, "confirmed"),
+            (0.05, 0.19, 0.1, "a gain, but less"),
+            (-0.05, 0.19, 0.1, "no gain"),
+            (-0.05, -0.01, 0.1, "a loss: the claim is refuted"),
+            (0.1, 0.3, 0.02, "undecided"),
+            (0.3, 0.4, 1.0, "a gain"),
+            (-0.1, 0.1, 1.0, "no gain"),
+        ] {
+            assert!(words(gain(low, high), fraction).contains(part), "{low} {high} {fraction}");
+        }
+    }
+}
