@@ -181,7 +181,7 @@ fn extract_scale(
         recompute_batch_norm(trunk, &loader, extraction.batch_size)?;
     }
     let frames: Vec<usize> = (0..source.len()).collect();
-    let mut rows = Array2::zeros((frames.len(), extraction.layers.features(trunk.config())));
+    let mut rows = Array2::zeros((frames.len(), extraction.layers.features(&trunk.config())));
     let mut done = 0;
     for batch in frames.chunks(extraction.batch_size) {
         let found = embed_turned(trunk, &loader.channels_batch(batch)?, extraction.turns, extraction.layers)?;

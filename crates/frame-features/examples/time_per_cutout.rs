@@ -1,11 +1,11 @@
-//! What one description costs on one thread, and a fit of principal components on all: `cargo run --example time_per_cutout`.
+//! What one description costs on one thread: `cargo run --example time_per_cutout`.
 
 use std::{error::Error, hint::black_box, time::Instant};
 
 use frame_features::{
-    ComplexityConfig, PixelConfig, PixelPca, RingConfig, flux_statistics, gzip_complexity, pixel_row, ring_features,
+    ComplexityConfig, PixelConfig, RingConfig, flux_statistics, gzip_complexity, pixel_row, ring_features,
 };
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array3, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -35,19 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         time("  flux_statistics (one plane)", || flux_statistics(cutout))?;
         time("  gzip_complexity", || gzip_complexity(channels.view(), &ComplexityConfig::two_scales()))?;
         time("  pixel_row", || pixel_row(channels.view(), &PixelConfig::thirty_two()))?;
-    }
-    for n in [2_000, 20_000] {
-        // Strong and weak patterns in noise: the spectrum falls, then is flat.
-        let patterns = Array2::from_shape_simple_fn((30, 1024), || rng.random::<f32>() - 0.5);
-        let weights = Array2::from_shape_fn((n, 30), |(_, i)| (rng.random::<f32>() - 0.5) / (1 + i) as f32);
-        let rows = weights.dot(&patterns) + Array2::from_shape_simple_fn((n, 1024), || 0.2 * rng.random::<f32>());
-        let start = Instant::now();
-        let pca = PixelPca::fit(rows.view(), 50, 1)?;
-        println!(
-            "PixelPca::fit, {n} rows of 1024, k = 50: {:.2} s, residual {:.1e}",
-            start.elapsed().as_secs_f64(),
-            pca.residual
-        );
     }
     Ok(())
 }

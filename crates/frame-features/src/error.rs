@@ -34,24 +34,6 @@ pub enum FeatureError {
         /// Its value.
         found: String,
     },
-    /// Principal components are undefined with a NaN or an infinity among the pixels.
-    #[error("row {row}, column {column}: expected a finite value, found {found}")]
-    NotFinite {
-        /// Row of the table, from 0.
-        row: usize,
-        /// Column of the table, from 0.
-        column: usize,
-        /// The value.
-        found: f32,
-    },
-    /// Rows to transform must be as long as the rows of the fit.
-    #[error("pixel row: expected {expected} values as in the fit, found {found}")]
-    RowLength {
-        /// Pixels per row of the fit.
-        expected: usize,
-        /// Pixels per row found.
-        found: usize,
-    },
 }
 
 /// Fails where there is no pixel to look at.

@@ -5,7 +5,7 @@
 //! model, no file format, no tensor library.
 //!
 //! Reading order: [`ring_features`], brightness and asymmetry in rings; [`flux_statistics`], noise, flux and islands;
-//! [`brightness_statistics`], nine numbers of any picture; [`gzip_complexity`], how badly the picture compresses; [`pixel_row`] and [`PixelPca`], principal components of pixels.
+//! [`brightness_statistics`], nine numbers of any picture; [`gzip_complexity`], how badly the picture compresses; [`pixel_row`], a small picture as one row.
 //! "reference-facts" is the project's digest of the paper (Riggi et al. 2024, PASA 41, e085) and of the authors' code.
 //!
 //! ```
@@ -32,12 +32,10 @@
 mod brightness;
 mod complexity;
 mod flux;
-mod pca;
 mod pixels;
 mod rings;
 // What they are made of.
 mod area_average;
-mod eigen;
 mod error;
 mod islands;
 mod median_filter;
@@ -48,6 +46,5 @@ pub use complexity::{ComplexityConfig, complexity_names, gzip_complexity};
 pub use error::FeatureError;
 pub use flux::{FLUX_STATISTICS, flux_statistics};
 pub use islands::island_sizes;
-pub use pca::{PixelPca, pca_names};
 pub use pixels::{PixelConfig, pixel_row};
 pub use rings::{RingConfig, ring_feature_names, ring_features};

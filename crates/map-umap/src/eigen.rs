@@ -1,8 +1,8 @@
 //! All eigenvalues and eigenvectors of a symmetric matrix: for principal components, and inside the spectral start.
 //!
 //! Tridiagonal form by Householder reflections, then implicit QL steps (EISPACK's tred2 and tql2; Golub & Van Loan,
-//! Matrix Computations, sections 8.3.1 and 8.3.3). One thread, fixed order: the same bits always. Jacobi rotations, as in
-//! `frame-features`, would take ten times as long on 512 columns with all components wanted.
+//! Matrix Computations, sections 8.3.1 and 8.3.3). One thread, fixed order: the same bits always. Jacobi rotations
+//! would take ten times as long on 512 columns.
 
 use ndarray::{Array2, Axis};
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use frame_features::{
-    ComplexityConfig, FLUX_STATISTICS, PixelConfig, PixelPca, RingConfig, flux_statistics, gzip_complexity, pixel_row,
+    ComplexityConfig, FLUX_STATISTICS, PixelConfig, RingConfig, flux_statistics, gzip_complexity, pixel_row,
     ring_features,
 };
-use ndarray::{Array2, Axis};
+use map_umap::{Components, MapError, Pca, PcaConfig, Scaling};
+use ndarray::{Array2, ArrayView2, Axis};
 use radio_augment::{Augmenter, FrameSource, Preparation, Recipe, ViewLoader};
 use radio_io::FeatureTable;
 use radio_tensor::trunk::Trunk;
@@ -168,10 +169,7 @@ impl Baseline {
         let width = rows.first().map_or(0, Vec::len);
         let table = Array2::from_shape_vec((rows.len(), width), rows.concat()).context("rows of one length")?;
         Ok(match self {
-            Self::PixelPca => {
-                let k = COMPONENTS.min(width).min(table.nrows().saturating_sub(1));
-                PixelPca::fit(table.view(), k, config.seed)?.transform(table.view())?
-            }
+            Self::PixelPca => pixel_components(table.view(), COMPONENTS)?,
             Self::GzipComplexity => table.select(Axis(1), &[0]),
             Self::LargestIsland => {
                 let column = FLUX_STATISTICS.iter().position(|name| *name == "largest_island_px");
@@ -180,6 +178,15 @@ impl Baseline {
             _ => table,
         })
     }
+}
+
+/// The leading `at_most` principal components of rows of pixels, fewer where the rows or their pixels are fewer.
+///
+/// # Errors
+/// As [`Pca::fit`]: below two rows, or where all rows are equal.
+pub(crate) fn pixel_components(rows: ArrayView2<f32>, at_most: usize) -> Result<Array2<f32>, MapError> {
+    let k = at_most.min(rows.ncols()).min(rows.nrows().saturating_sub(1));
+    Pca::fit(rows, &PcaConfig { components: Components::Count(k), scaling: Scaling::None })?.transform(rows)
 }
 
 /// The encoder as it was before its first step, with batch-norm statistics of the data.

@@ -1,11 +1,12 @@
 //! The simple descriptions that an encoder has to beat on labelled pictures.
 use anyhow::{Context, Result, ensure};
-use frame_features::{PixelConfig, PixelPca, RingConfig, brightness_statistics, pixel_row, ring_features};
+use frame_features::{PixelConfig, RingConfig, brightness_statistics, pixel_row, ring_features};
 use ndarray::{Array2, Axis, concatenate};
 use radio_augment::{FrameSource, Recipe};
 use rayon::prelude::*;
 
 use super::images::Pictures;
+use crate::baselines::pixel_components;
 
 /// Name of the feature set that all others are compared with.
 pub const RINGS: &str = "ring features";
@@ -34,7 +35,6 @@ pub fn hand_made(
     pictures: &dyn FrameSource,
     name: &(dyn Fn(usize) -> String + Sync),
     recipe: &Recipe,
-    seed: u64,
 ) -> Result<Vec<FeatureSet>> {
     let recipe = Recipe { size: SIDE, ..recipe.clone() };
     let rings = table(pictures, name, |i| {
@@ -48,8 +48,7 @@ pub fn hand_made(
     let brightness = table(pictures, name, |i| {
         Ok(brightness_statistics(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?)
     })?;
-    let components = COMPONENTS.min(small.nrows().saturating_sub(1)).min(small.ncols());
-    let components = PixelPca::fit(small.view(), components, seed)?.transform(small.view())?;
+    let components = pixel_components(small.view(), COMPONENTS)?;
     Ok(vec![
         FeatureSet { name: "brightness statistics".into(), rows: brightness },
         FeatureSet { name: "pixel PCA".into(), rows: components },

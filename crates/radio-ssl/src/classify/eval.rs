@@ -133,7 +133,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
     let mut stage = Stage::start("simple descriptions");
     let nothing = FeatureSet { name: "none".into(), rows: Array2::zeros((pictures.len(), 1)) };
     bench.probe(&nothing, Probe::Majority, 1.0)?;
-    let simple = hand_made(pictures.as_ref(), &|i| pictures.list[i].path.display().to_string(), &recipe, options.seed)?;
+    let simple = hand_made(pictures.as_ref(), &|i| pictures.list[i].path.display().to_string(), &recipe)?;
     stage.at(1, 2, "features");
     // Rings first: everything else is compared with them.
     let rings = simple.iter().find(|set| set.name == RINGS).context("ring features")?;

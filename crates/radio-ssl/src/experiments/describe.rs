@@ -236,7 +236,7 @@ impl<'a> Describer<'a> {
                 let recipe = self.set.recipe(&Recipe::paper(64));
                 let mut sets = {
                     let frames = self.set.frames(View::Own);
-                    hand_made(&frames, &|i| frames.id(i).to_owned(), &recipe, 0)?
+                    hand_made(&frames, &|i| frames.id(i).to_owned(), &recipe)?
                 };
                 sets.extend(self.set.catalogue.iter().cloned());
                 sets
