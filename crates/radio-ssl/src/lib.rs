@@ -53,11 +53,17 @@ pub mod experiments;
 
 pub mod manifest_frames;
 
+pub mod map;
+
 pub mod model_card;
+
+pub mod name_join;
 
 pub mod interrupt;
 
 pub mod pretraining;
 pub mod progress;
+
+mod run_map;
 
 pub mod simulation;

@@ -15,6 +15,7 @@ use radio_ssl::doctor;
 use radio_ssl::frame_check::check_text;
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::manifest_frames::{is_manifest, open_frames};
+use radio_ssl::map::{self, MAP_EXAMPLES, MapOptions};
 use radio_ssl::pretraining::{self, PRETRAIN_EXAMPLES, PretrainOptions};
 use radio_ssl::simulation::{self, SIMULATE_EXAMPLES, SimulateOptions, TILES_EXAMPLES, TilesOptions};
 use radio_ssl::stages;
@@ -37,6 +38,7 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl pretrain sky/survey.toml --out run          train an encoder on its frames\n  \
     radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
     radio-ssl anomalies features.parquet --out scores.csv rank the frames\n  \
+    radio-ssl map features.parquet --survey sky/survey.toml --out map   the frames as points; a click shows the cutout\n  \
     radio-ssl convert weights encoder.h5 encoder.onnx     an encoder in another format\n\n\
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
 
@@ -122,6 +124,9 @@ enum Verb {
     },
     /// Morphology of sources: score an encoder on labelled pictures, train a classifier, use it.
     Classify(radio_ssl::classify::ClassifyCommand),
+    /// Make a map of a feature table: similar rows close to each other, on a page where a click shows the cutout.
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(Box<MapOptions>),
     /// Bring files into another format.
     Convert {
         #[command(subcommand)]
@@ -245,6 +250,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Dataset { verb } => dataset::run(&verb, &mut |text| print!("{text}")),
+        Verb::Map(options) => map::map(&options),
         Verb::Pretrain(options) => pretraining::pretrain(&options),
         Verb::Embed { survey, part, checkpoint, out, compute } => {
             use_compute(&compute)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use metrics::published::PUBLISHED_RANKING_F1;
 use metrics::{FrameGroup, THRESHOLD_STEP};
-use radio_io::Survey;
+use radio_io::{FeatureTable, Survey};
 use radio_tensor::checkpoint::Checkpoint;
 use radio_tensor::kernel::kernel_in_use;
 use rank_gbdt::{Importance, Ranking};
@@ -20,6 +20,7 @@ use crate::report::{
     Table4Row, ThresholdScan,
 };
 use crate::run_config::{Preset, SkyConfig, Table4Config};
+use crate::run_map::run_map;
 use crate::sky_objects::{members_of, sky_objects};
 use crate::table4::Evaluation;
 
@@ -35,6 +36,7 @@ pub(crate) fn run_report(
     survey: &Survey,
     frames: &Arc<SurveyFrames>,
     checkpoint: &Path,
+    table: &FeatureTable,
     evaluation: &Evaluation,
 ) -> Result<Table4Report> {
     let groups = frames.groups();
@@ -90,6 +92,12 @@ pub(crate) fn run_report(
             })
             .collect();
         report.chance_loss = Some((2.0 * config.simclr.batch_size as f64 - 1.0).ln());
+    }
+    let order = evaluation.ranking.as_ref().map_or(&[][..], |ranking| &ranking.order);
+    let set = best_set(evaluation).or_else(|| evaluation.sets.last());
+    match run_map(table, order, frames, set)? {
+        Ok(map) => report.map = Some(map),
+        Err(why) => report.left_out.push(format!("the map of the frames: {why}")),
     }
     for set in gallery_sets(evaluation) {
         report.galleries.push(gallery(set, frames)?);

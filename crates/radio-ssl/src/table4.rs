@@ -139,7 +139,7 @@ pub fn reproduce_table4(options: &Table4Options) -> Result<Table4Outcome> {
 
     let start = std::time::Instant::now();
     let stage = Stage::start("writing the report");
-    let report = run_report(&config, &survey, &frames, &checkpoint, &evaluation)?;
+    let report = run_report(&config, &survey, &frames, &checkpoint, &table, &evaluation)?;
     let paths = report::write_report(&report, &folder.report())?;
     stage.end(&paths.page.display().to_string());
     timed("report", start);

@@ -28,6 +28,7 @@ pub mod method_figures;
 pub mod page;
 pub mod ranking;
 mod raster;
+pub mod scatter;
 pub mod score_figures;
 pub mod sky_position;
 pub mod sky_tile;
@@ -41,6 +42,7 @@ pub use error::ReportError;
 pub use from_metrics::published_table4;
 pub use held_out_table::{HeldOutRow, held_out_text};
 pub use ranking::RankingSummary;
+pub use scatter::{Colouring, ScatterMap};
 pub use svg::Style;
 pub use table::table4_text;
 
@@ -78,6 +80,8 @@ pub struct Table4Report {
     pub scans: Vec<ThresholdScan>,
     /// Frames to look at, best first.
     pub galleries: Vec<Gallery>,
+    /// The frames as points, similar ones close to each other.
+    pub map: Option<ScatterMap>,
     /// What this run did not do, and why.
     pub left_out: Vec<String>,
     /// Seed, preset, data fingerprint, code version, input size, threads, times, peak memory, …; name and value.
@@ -336,8 +340,8 @@ pub fn write_report(report: &Table4Report, folder: &Path) -> Result<ReportPaths,
         paths.held_out = Some(write("held-out.csv", held_out_table::held_out_csv(&report.held_out).as_bytes())?);
     }
     for (name, drawing) in figures(report) {
-        paths.figures.push(write(&format!("{name}.svg"), svg::svg(&drawing, Style::Standalone).as_bytes())?);
-        paths.figures.push(write(&format!("{name}.png"), &sky_tile::encode_png(&raster::picture(&drawing))?)?);
+        paths.figures.push(write(&format!("{name}.svg"), drawing_svg(&drawing).as_bytes())?);
+        paths.figures.push(write(&format!("{name}.png"), &drawing_png(&drawing)?)?);
     }
     for gallery in &report.galleries {
         let name = match paths.galleries.len() {
@@ -363,8 +367,21 @@ pub fn write_figure(drawing: &Drawing, folder: &Path, stem: &str) -> Result<[Pat
             .map_err(|source| ReportError::Write { path: path.clone(), source })?;
         Ok(path)
     };
-    let svg = write("svg", svg::svg(drawing, Style::Standalone).as_bytes())?;
-    Ok([svg, write("png", &sky_tile::encode_png(&raster::picture(drawing))?)?])
+    let svg = write("svg", drawing_svg(drawing).as_bytes())?;
+    Ok([svg, write("png", &drawing_png(drawing)?)?])
+}
+
+/// A figure as an SVG file that stands alone.
+pub fn drawing_svg(drawing: &Drawing) -> String {
+    svg::svg(drawing, Style::Standalone)
+}
+
+/// A figure as a PNG file.
+///
+/// # Errors
+/// [`ReportError::Png`] if the encoder refuses.
+pub fn drawing_png(drawing: &Drawing) -> Result<Vec<u8>, ReportError> {
+    sky_tile::encode_png(&raster::picture(drawing))
 }
 
 /// Every figure that has something to show, with the stem of its file name.
@@ -376,6 +393,7 @@ fn figures(report: &Table4Report) -> Vec<(String, Drawing)> {
         named("fig12-right", scored.and_then(score_figures::selection_figure)),
         named("scores-by-group", scored.and_then(score_figures::distribution_figure)),
         named("feature-importance", report.ranking.as_ref().and_then(ranking::importance_figure)),
+        named("map", report.map.as_ref().and_then(|map| scatter::figure::scatter_figure(map, 0))),
         named("loss", curve::loss_figure(report)),
     ];
     let scans = report

@@ -7,13 +7,15 @@ use super::curve::{loss_figure, scan_figure};
 use super::drawing::Drawing;
 use super::held_out_table::held_out_section;
 use super::ranking::{importance_figure, ranking_table};
+use super::scatter::element::scatter_element;
 use super::score_figures::{distribution_figure, recall_precision_figure, selection_figure};
 use super::sky_position::sexagesimal;
 use super::sky_tile::{encode_png, sky_tile};
 use super::svg::{Style, plot_css, svg};
 use super::table::{LEGEND, RowOrigin, counts, has_rows, interleaved, percent, percent_interval, three_digits};
 use super::{
-    BeamShape, CheckVerdict, FrameCheck, FrameGroup, Gallery, GalleryFrame, ReportError, Table4Report, Table4Row,
+    BeamShape, CheckVerdict, FrameCheck, FrameGroup, Gallery, GalleryFrame, ReportError, ScatterMap, Table4Report,
+    Table4Row, scatter,
 };
 
 /// Frames of one gallery on the page; the rest stays in the score table.
@@ -28,14 +30,7 @@ const MOST_CAPTION: usize = 120;
 /// # Errors
 /// [`ReportError::Png`] if a frame cannot be encoded.
 pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
-    let title = escape(&report.title);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n<main>\n",
-        include_str!("page.css"),
-        plot_css()
-    );
-    page.push_str(&header(report));
+    let mut page = header(report);
     page.push_str(&aside(&report.notes));
     if !report.survey_summary.is_empty() {
         page.push_str(&format!("<h2>What was run</h2>\n{}", facts(&report.survey_summary)));
@@ -54,6 +49,7 @@ pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
     for gallery in &report.galleries {
         page.push_str(&gallery_section(gallery)?);
     }
+    page.push_str(&map_section(report.map.as_ref()));
     page.push_str(&scans(report));
     if let Some(loss) = loss_figure(report) {
         page.push_str(
@@ -70,9 +66,20 @@ pub fn page_html(report: &Table4Report) -> Result<String, ReportError> {
     page.push_str(&provenance(&report.provenance));
     page.push_str(
         "<footer>Method: Riggi et al. 2024, PASA 41, e085, <a href=\"https://doi.org/10.1017/pasa.2024.84\">doi:10.1017/pasa.2024.84</a>. \
-         Frames are shown as stored, row 0 below (north up and east left where the map is so oriented), each stretched on its own. Made by radio-ssl.</footer>\n</main>\n</body>\n</html>\n",
+         Frames are shown as stored, row 0 below (north up and east left where the map is so oriented), each stretched on its own. Made by radio-ssl.</footer>\n",
     );
-    Ok(page)
+    Ok(document(&report.title, "", &page))
+}
+
+/// A page with the report's style: `css` is added to it, `body` is HTML.
+pub(crate) fn document(title: &str, css: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <title>{}</title>\n<style>\n{}{}{css}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+        escape(title),
+        include_str!("page.css"),
+        plot_css()
+    )
 }
 
 /// Text made safe for HTML and SVG, in elements and in attributes. Control characters, which XML forbids, become
@@ -205,6 +212,22 @@ fn score_section(report: &Table4Report) -> String {
     format!("<h2>The anomaly score</h2>\n<p>{words}</p>\n{figures}")
 }
 
+/// The interactive map, with the style and the script that it needs.
+fn map_section(map: Option<&ScatterMap>) -> String {
+    let Some(map) = map else { return String::new() };
+    let picture = scatter_element(map, false);
+    if picture.is_empty() {
+        return picture;
+    }
+    format!(
+        "<h2>{}</h2>\n<p>{}</p>\n<style>\n{}</style>\n{picture}<script>\n{}</script>\n",
+        escape(&map.title),
+        escape(&map.caption),
+        scatter::element::CSS,
+        scatter::element::SCRIPT
+    )
+}
+
 /// What was looked at before training.
 fn checks(checks: &[FrameCheck]) -> String {
     if checks.is_empty() {
@@ -226,7 +249,7 @@ fn checks(checks: &[FrameCheck]) -> String {
 }
 
 /// One gallery with the key to its colours.
-fn gallery_section(gallery: &Gallery) -> Result<String, ReportError> {
+pub(crate) fn gallery_section(gallery: &Gallery) -> Result<String, ReportError> {
     let mut html = format!("<h2>{}</h2>\n", escape(&gallery.title));
     if !gallery.caption.is_empty() {
         html.push_str(&format!("<p>{}</p>\n", escape(&gallery.caption)));
@@ -342,7 +365,7 @@ fn scale_bar(pixel_arcsec: f64, width: f64, height: f64) -> String {
 }
 
 /// Names and values as a table, in the order given.
-fn provenance(pairs: &[(String, String)]) -> String {
+pub(crate) fn provenance(pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return String::new();
     }
@@ -356,7 +379,7 @@ fn provenance(pairs: &[(String, String)]) -> String {
 }
 
 /// Base64 with padding (RFC 4648, section 4), for pictures inside the page.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {

@@ -15,7 +15,8 @@ const STEPS: usize = 200;
 /// Bins of a distribution.
 const BINS: usize = 40;
 
-fn ink(group: FrameGroup) -> Ink {
+/// Colour of a group in every figure.
+pub(super) fn ink(group: FrameGroup) -> Ink {
     match group {
         FrameGroup::Peculiar => Ink::Orange,
         FrameGroup::Complex => Ink::Sky,

@@ -122,6 +122,7 @@ pub(crate) fn example_report() -> Table4Report {
             FrameCheck { what: "blank pixels".to_string(), found: "17 frames with more than 30 %".to_string(), verdict: CheckVerdict::LeftOut },
             FrameCheck { what: "beam".to_string(), found: "the same in all 3 mosaics".to_string(), verdict: CheckVerdict::Good },
         ],
+        map: None,
         losses: losses.collect(),
         chance_loss: Some(127f64.ln()),
         scans: vec![scan("top2", 0.645, 0.56), scan("top5", 0.69, 0.618), scan("top10", 0.665, 0.59), scan("top15", 0.625, 0.577)],
@@ -314,12 +315,19 @@ fn hostile_and_broken_input_neither_panics_nor_leaks_into_the_markup() {
     gallery.frames[2].pixels = Array2::from_elem((5, 7), f32::NAN);
     gallery.frames[3].pixels = Array2::from_elem((3, 2), f32::INFINITY);
     report.galleries.push(Gallery::default());
+    let mut map = scatter::tests::example_scatter(30);
+    map.title = hostile.to_string();
+    map.ids[3] = hostile.to_string();
+    map.colourings[0] = Colouring::classes(hostile, &vec![hostile.to_string(); 30]);
+    map.places[4] = [f32::NAN, f32::INFINITY];
+    report.map = Some(map);
 
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("report");
     let paths = write_report(&report, &inside).unwrap();
     let page = std::fs::read_to_string(paths.page).unwrap();
-    assert!(!page.contains("<script") && !page.contains('\u{0}'));
+    assert!(!page.contains('\u{0}'));
+    assert_eq!(page.matches("<script").count(), 2, "the points and the script of the map");
     assert_eq!(page.matches("<title>").count(), 1);
     let scans: Vec<_> = paths.figures.iter().filter(|path| path.to_string_lossy().contains("scan-")).collect();
     assert_eq!(scans.len(), 8);
