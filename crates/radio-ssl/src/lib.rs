@@ -13,6 +13,8 @@ pub mod run_report;
 
 pub mod run_config;
 
+pub mod anomalies;
+
 pub mod anomaly_scores;
 
 pub mod frames;

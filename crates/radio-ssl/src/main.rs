@@ -2,11 +2,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use radio_io::Manifest;
 use radio_io::data_set::{BoxShape, Coverage, SourceSettings, table1};
-use radio_io::{FeatureTable, Manifest};
-use radio_ssl::anomaly_scores::{published_forest, score_unlabelled, select};
+use radio_ssl::anomalies::{self, ANOMALIES_EXAMPLES, AnomaliesCommand};
 use radio_ssl::compute::{ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
@@ -132,25 +132,9 @@ enum Verb {
         #[command(subcommand)]
         what: Convertible,
     },
-    /// Rank frames by how easily an isolation forest sets them apart; higher scores are stranger.
-    Anomalies {
-        /// A feature table (`.parquet`).
-        features: PathBuf,
-        /// Use the leading features of the ranking inside this checkpoint.
-        #[arg(long, value_name = "FILE", requires = "top")]
-        checkpoint: Option<PathBuf>,
-        /// How many leading features.
-        #[arg(long, value_name = "K", requires = "checkpoint")]
-        top: Option<usize>,
-        /// Seed of the forest.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Scores, highest first (`.csv`).
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-        #[command(flatten)]
-        compute: ComputeOptions,
-    },
+    /// Rank frames by how easily an isolation forest sets them apart, higher scores being stranger; or score such a ranking.
+    #[command(after_help = ANOMALIES_EXAMPLES)]
+    Anomalies(AnomaliesCommand),
 }
 
 /// What can be converted.
@@ -271,38 +255,7 @@ fn run(verb: Verb) -> Result<()> {
             println!("{} frames, {} features: {}", table.len(), encoder.features(), out.display());
             Ok(())
         }
-        Verb::Anomalies { features, checkpoint, top, seed, out, compute } => {
-            use_compute(&compute)?;
-            let table = FeatureTable::read_parquet(&features)?;
-            let mut columns: Vec<usize> = (0..table.features.ncols()).collect();
-            if let (Some(checkpoint), Some(top)) = (checkpoint, top) {
-                let Some(ranking) = stages::kept_ranking(&checkpoint)? else {
-                    bail!("{}: no ranking inside; leave out --checkpoint and --top", checkpoint.display());
-                };
-                if ranking.order.len() != columns.len() {
-                    let (expected, found) = (ranking.order.len(), columns.len());
-                    bail!("{}: expected {expected} features, as in the ranking, found {found}", features.display());
-                }
-                let encoder = stages::encoder_fingerprint(&checkpoint)?;
-                if table.metadata.get(stages::ENCODER_KEY) != Some(&encoder) {
-                    let (table, checkpoint) = (features.display(), checkpoint.display());
-                    bail!("{table} was not made with the encoder of {checkpoint}, so its ranking means nothing here");
-                }
-                columns = ranking.order.into_iter().take(top).collect();
-            }
-            let set = score_unlabelled("score", &select(&table.features, &columns), &published_forest(seed))?;
-            let mut order: Vec<usize> = (0..table.len()).collect();
-            order.sort_by(|&a, &b| set.scores[b].total_cmp(&set.scores[a]).then(a.cmp(&b)));
-            let mut text = String::from("frame,ra_deg,dec_deg,score\n");
-            for i in order {
-                let (ra, dec) = (table.ra_deg[i], table.dec_deg[i]);
-                text.push_str(&format!("{},{ra},{dec},{:.6}\n", table.ids[i], set.scores[i]));
-            }
-            atomic_file::write_atomically(&out, |file| std::io::Write::write_all(file, text.as_bytes()))
-                .with_context(|| format!("cannot write {}", out.display()))?;
-            println!("{} frames ranked ({}): {}", table.len(), set.forest, out.display());
-            Ok(())
-        }
+        Verb::Anomalies(command) => anomalies::run(&command),
     }
 }
 
