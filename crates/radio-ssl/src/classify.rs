@@ -1,13 +1,14 @@
 //! `radio-ssl classify`: labelled pictures in, marks of an encoder, a classifier, or a catalogue with probabilities out.
 //!
 //! [`images`] reads pictures and labels; [`eval`] scores an encoder beside the simple ways; [`train`] makes a classifier and
-//! [`predict`] uses it. The methods are in `cls-morph`.
+//! [`predict`] uses it; [`error_gallery`] shows the surest errors of each. The methods are in `cls-morph`.
 use anyhow::Result;
 
 use crate::compute::{ComputeOptions, use_compute};
 
 pub mod baselines;
 mod bench;
+pub mod error_gallery;
 pub mod eval;
 pub mod images;
 pub mod marks;
@@ -20,7 +21,7 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl classify train --checkpoint run/checkpoint.safetensors --images cutouts --labels labels.csv \\\n      \
     --label-column class --epochs 25 --out classifier\n  \
     radio-ssl classify predict --classifier classifier/classifier.safetensors --images new --out catalogue.csv\n\n\
-    Pictures are FITS images or PNG files. Objects within 270\" of each other are never on two sides of a split, where the\n\
+    Pictures are FITS images or PNG files. The surest errors are shown, by class, in a page beside the result (errors.html). Objects within 270\" of each other are never on two sides of a split, where the\n\
     table of labels has positions (--ra-column, --dec-column).";
 
 /// What to do with labelled pictures.

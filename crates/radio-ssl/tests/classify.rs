@@ -69,6 +69,8 @@ fn marks_of_the_simple_ways() {
     let options: EvalOptions = parse(&all.iter().chain(&more).copied().collect::<Vec<_>>());
     eval(&options).unwrap();
     let marks: Marks = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("marks.errors.html")).unwrap();
+    assert!(page.contains("of 59 pictures were called something else"), "{page}");
     assert_eq!(marks.data.pictures, PICTURES - 1);
     assert_eq!(marks.data.left_out.len(), 1, "{:?}", marks.data.left_out);
     assert!(marks.data.left_out[0].0 == "p009.png" && marks.data.left_out[0].1.contains("p009.png"));
@@ -115,12 +117,14 @@ fn a_classifier_is_trained_and_fills_a_catalogue() {
     train(&parse::<TrainOptions>(&common.iter().chain(&training).copied().collect::<Vec<_>>())).unwrap();
     assert!(!folder.path().join("run/training.safetensors").exists());
 
+    assert!(std::fs::read_to_string(folder.path().join("run/errors.html")).unwrap().contains("held out from training"));
     let classifier = folder.path().join("run/classifier.safetensors").display().to_string();
     for ending in ["csv", "vot", "fits", "parquet"] {
         let out = folder.path().join(format!("catalogue.{ending}"));
         let out_text = out.display().to_string();
         let use_it = ["--classifier", &classifier, "--out", &out_text];
         predict(&parse::<PredictOptions>(&common.iter().chain(&use_it).copied().collect::<Vec<_>>())).unwrap();
+        assert!(folder.path().join("catalogue.errors.html").exists());
         let table = Table::read(&out).unwrap();
         assert_eq!(table.names(), ["file", "ra", "dec", "class", "probability", "p_double", "p_single"], "{ending}");
         assert_eq!(table.rows(), PICTURES);

@@ -41,6 +41,15 @@ pub(super) struct Bench<'a> {
     pub(super) methods: Vec<MethodMarks>,
     /// Predictions of ring features with logistic regression, for each share of labels.
     rings: Vec<(f64, Vec<usize>)>,
+    /// The most accurate method with all labels, and its probabilities of the predicted pictures.
+    pub(super) best: Option<Best>,
+}
+
+/// The predictions behind the gallery of errors.
+pub(super) struct Best {
+    pub(super) name: String,
+    accuracy: f64,
+    pub(super) probabilities: Array2<f64>,
 }
 
 impl<'a> Bench<'a> {
@@ -63,6 +72,7 @@ impl<'a> Bench<'a> {
             options,
             methods: Vec::new(),
             rings: Vec::new(),
+            best: None,
         }
     }
 
@@ -142,13 +152,17 @@ impl<'a> Bench<'a> {
             });
         let fold_accuracy =
             (0..self.folds.len()).map(|fold| self.accuracy(predicted, &self.folds.test(fold))).collect();
+        let marks = score(truth, &found, &self.resampling)?;
+        if fraction >= 1.0 && self.best.as_ref().is_none_or(|best| marks.accuracy > best.accuracy) {
+            self.best = Some(Best { name: format!("{features}, {method}"), accuracy: marks.accuracy, probabilities });
+        }
         self.methods.push(MethodMarks {
             features: features.to_owned(),
             columns,
             probe,
             method: method.to_owned(),
             label_fraction: fraction,
-            score: score(truth, &found, &self.resampling)?,
+            score: marks,
             fold_accuracy,
             calibration_error: expected_calibration_error(&reliability(&sure, &right, BINS)?),
             sure_errors: sure_errors.collect(),

@@ -1,5 +1,5 @@
 //! Scores an encoder on labelled pictures, beside the simple ways and an encoder with its first weights.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,6 +19,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::baselines::{FeatureSet, RINGS, beside, catalogue_columns, hand_made};
 use super::bench::Bench;
+use super::error_gallery::{Judged, write_error_gallery};
 use super::images::{ImageOptions, Pictures};
 use super::marks::{DataMarks, EncoderMarks, FlatMarks, Marks};
 use crate::interrupt::{self, Interrupted};
@@ -106,20 +107,30 @@ pub struct EvalOptions {
 /// # Errors
 /// If pictures, labels or the encoder cannot be used, the user interrupts, or the result cannot be written.
 pub fn eval(options: &EvalOptions) -> Result<()> {
-    let marks = evaluate(options)?;
+    let marks = evaluate_with(options, |judged| write_error_gallery(judged, &errors_page(&options.out)))?;
     let json = serde_json::to_string_pretty(&marks)?;
     atomic_file::write_atomically(&options.out, |file| std::io::Write::write_all(file, json.as_bytes()))
         .with_context(|| format!("cannot write {}", options.out.display()))?;
     print!("{}", marks.table());
-    println!("{}", options.out.display());
+    println!("{}\n{}", options.out.display(), errors_page(&options.out).display());
     Ok(())
 }
 
-/// Everything that [`eval`] writes.
+/// Where the gallery of errors stands: `marks.json` has `marks.errors.html` beside it.
+pub(super) fn errors_page(result: &Path) -> PathBuf {
+    result.with_extension("errors.html")
+}
+
+/// The numbers that [`eval`] writes.
 ///
 /// # Errors
 /// As [`eval`].
 pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
+    evaluate_with(options, |_| Ok(()))
+}
+
+/// As [`evaluate`], and shows the predictions of the most accurate method.
+fn evaluate_with(options: &EvalOptions, show: impl FnOnce(&Judged) -> Result<()>) -> Result<Marks> {
     let encoder = options.checkpoint.as_deref().map(|path| read_encoder(path, InputChoice::Recorded)).transpose()?;
     let recipe = recipe_of(encoder.as_ref(), options)?;
     let mut pictures = Pictures::open(&options.images)?;
@@ -202,6 +213,26 @@ pub fn evaluate(options: &EvalOptions) -> Result<Marks> {
         bench.trained("from scratch", &config, || Ok(None))?;
     }
 
+    if let Some(best) = &bench.best {
+        let of: Vec<usize> = bench.predicted.iter().map(|&place| labels[place]).collect();
+        show(&Judged {
+            pictures: &pictures,
+            places: &bench.predicted,
+            labels: &of,
+            classes: &classes,
+            probabilities: best.probabilities.view(),
+            method: format!(
+                "{}, the most accurate method of this comparison, each picture predicted by one that had not seen its group",
+                best.name
+            ),
+            facts: vec![
+                ("radio-ssl".into(), env!("CARGO_PKG_VERSION").into()),
+                ("labels".into(), format!("{}, column {}", options.images.labels.display(), options.label_column)),
+                ("folds".into(), bench.folds.len().to_string()),
+                ("seed".into(), options.seed.to_string()),
+            ],
+        })?;
+    }
     let count = |class: usize| labels.iter().filter(|&&label| label == class).count();
     let mut distinct = pictures.groups.clone();
     distinct.sort_unstable();

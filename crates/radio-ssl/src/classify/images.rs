@@ -51,6 +51,26 @@ pub struct ImageOptions {
     pub group_column: Option<String>,
 }
 
+impl ImageOptions {
+    /// Whole pictures by the column `file`, each a group of its own.
+    pub fn of_files(images: PathBuf, labels: PathBuf) -> Self {
+        Self {
+            images,
+            labels,
+            file_column: "file".into(),
+            keep: Vec::new(),
+            unique: None,
+            boxed: None,
+            box_factor: 1.0,
+            crop: None,
+            ra_column: "ra".into(),
+            dec_column: "dec".into(),
+            group_arcsec: 0.0,
+            group_column: None,
+        }
+    }
+}
+
 /// One picture.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -60,6 +80,13 @@ pub struct Picture {
     pub id: String,
     /// Middle (column, row) and side of the square that is used; the whole picture without it.
     pub square: Option<[f64; 3]>,
+}
+
+impl Picture {
+    /// Whether the file is a PNG, whose first row is the top one; that of a FITS image is the southernmost.
+    pub fn is_png(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+    }
 }
 
 /// Pictures, the rows of the table they come from, and how they are grouped.
@@ -205,8 +232,7 @@ impl FrameSource for Pictures {
 
     fn pixels(&self, i: usize) -> std::result::Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
         let picture = &self.list[i];
-        let is_png = picture.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-        let pixels = if is_png { read_png(&picture.path)? } else { Mosaic::open(&picture.path)?.full()? };
+        let pixels = if picture.is_png() { read_png(&picture.path)? } else { Mosaic::open(&picture.path)?.full()? };
         Ok(match (picture.square, self.crop) {
             (Some([x, y, side]), _) => square_of(&pixels, x, y, side),
             (None, Some(side)) => middle_of(pixels, side),

@@ -10,9 +10,12 @@ use cls_morph::probes::probe::Predictions;
 use radio_augment::{Augmenter, FrameSource, ViewLoader};
 use radio_io::{Column, ColumnData, Table};
 
+use super::error_gallery::{Judged, write_error_gallery};
+use super::eval::errors_page;
 use super::images::{ImageOptions, Picture, Pictures};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
+use crate::run_config::sha256_of;
 
 /// Endings of picture files.
 const ENDINGS: [&str; 4] = ["fits", "fit", "fz", "png"];
@@ -34,7 +37,7 @@ pub struct PredictOptions {
     /// Column of the table with the file names.
     #[arg(long, value_name = "C", default_value = "file")]
     pub file_column: String,
-    /// Column with known classes: the surest errors are printed.
+    /// Column with known classes: the surest errors are printed, and shown in a page beside the catalogue.
     #[arg(long, value_name = "C", requires = "labels")]
     pub label_column: Option<String>,
     /// Keep rows where a column has one of these values; may be repeated.
@@ -96,7 +99,25 @@ pub fn predict(options: &PredictOptions) -> Result<()> {
             })
             .collect::<Result<_>>()?;
         let right = found.class.iter().zip(&labels).filter(|(found, label)| found == label).count();
-        println!("{right} of {total} as labelled; the surest of the others:");
+        let places: Vec<usize> = (0..total).collect();
+        let page = errors_page(&options.out);
+        write_error_gallery(
+            &Judged {
+                pictures: &pictures,
+                places: &places,
+                labels: &labels,
+                classes: &classifier.classes,
+                probabilities: found.probabilities.view(),
+                method: format!("classifier {}", options.classifier.display()),
+                facts: vec![
+                    ("radio-ssl".into(), env!("CARGO_PKG_VERSION").into()),
+                    ("SHA-256 of the classifier".into(), sha256_of(&options.classifier)?),
+                    ("label column".into(), column.clone()),
+                ],
+            },
+            &page,
+        )?;
+        println!("{right} of {total} as labelled ({}); the surest of the others:", page.display());
         for error in confident_errors(found.probabilities.view(), &labels, SHOWN)? {
             println!(
                 "  {:5.1} % {} (label {}): {}",
@@ -115,18 +136,10 @@ pub fn predict(options: &PredictOptions) -> Result<()> {
 fn find(options: &PredictOptions) -> Result<Pictures> {
     if let Some(labels) = &options.labels {
         return Pictures::open(&ImageOptions {
-            images: options.images.clone(),
-            labels: labels.clone(),
             file_column: options.file_column.clone(),
             keep: options.keep.clone(),
-            unique: None,
-            boxed: None,
-            box_factor: 1.0,
             crop: options.crop,
-            ra_column: "ra".into(),
-            dec_column: "dec".into(),
-            group_arcsec: 0.0,
-            group_column: None,
+            ..ImageOptions::of_files(options.images.clone(), labels.clone())
         });
     }
     let entries = std::fs::read_dir(&options.images).with_context(|| options.images.display().to_string())?;

@@ -16,6 +16,7 @@ use metrics::calibration::{expected_calibration_error, reliability};
 use radio_augment::{FlatRule, FrameSource, Recipe};
 use radio_tensor::weights::{InputChoice, read_encoder};
 
+use super::error_gallery::{Judged, write_error_gallery};
 use super::eval::encoder_recipe;
 use super::images::{ImageOptions, Pictures};
 use crate::compute::CheckpointOptions;
@@ -149,6 +150,23 @@ pub fn train(options: &TrainOptions) -> Result<()> {
         let raw = classifier.predict(images.clone(), Turns::Four, config.batch_size, go_on)?;
         classifier.temperature = fit_temperature(raw.view(), &truth)?;
         let mended = classifier.predict(images, Turns::Four, config.batch_size, go_on)?;
+        let page = options.out.join("errors.html");
+        write_error_gallery(
+            &Judged {
+                pictures: &pictures,
+                places: &aside,
+                labels: &truth,
+                classes: &classes,
+                probabilities: mended.view(),
+                method: "pictures held out from training".into(),
+                facts: vec![
+                    ("radio-ssl".into(), env!("CARGO_PKG_VERSION").into()),
+                    ("labels".into(), format!("{}, column {}", options.images.labels.display(), options.label_column)),
+                    ("seed".into(), config.seed.to_string()),
+                ],
+            },
+            &page,
+        )?;
         let found = Predictions::of(raw.clone()).class;
         let groups: Vec<usize> = aside.iter().map(|&row| pictures.groups[row]).collect();
         let truth_rows = Truth { labels: &truth, groups: &groups, n_classes: classes.len() };
@@ -170,7 +188,8 @@ pub fn train(options: &TrainOptions) -> Result<()> {
             Ok(100.0 * expected_calibration_error(&reliability(&sure, &right, BINS)?))
         };
         println!(
-            "temperature {:.2}: expected calibration error {:.1} %, {:.1} % after it on the same pictures",
+            "surest errors: {}\ntemperature {:.2}: expected calibration error {:.1} %, {:.1} % after it on the same pictures",
+            page.display(),
             classifier.temperature,
             error(&raw)?,
             error(&mended)?
