@@ -59,6 +59,8 @@ pub mod map;
 
 pub mod model_card;
 
+pub mod monitor;
+
 pub mod name_join;
 
 pub mod interrupt;

@@ -61,6 +61,14 @@ impl Stage {
         bar.set_message(note.to_owned());
     }
 
+    /// Writes a line that stays, above the bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
     /// Ends the stage with its time.
     pub fn end(self, note: &str) {
         if let Some(bar) = self.bar {

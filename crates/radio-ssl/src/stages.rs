@@ -12,7 +12,7 @@ use radio_sim::{SimConfig, TruthImage};
 use radio_tensor::checkpoint::Checkpoint;
 use rank_gbdt::{RankConfig, Ranking, rank_features};
 use sha2::{Digest, Sha256};
-use ssl_simclr::{Encoder, Pretraining, SimClrConfig, TrainingEvents, pretrain};
+use ssl_simclr::{Encoder, KnnMonitor, Pretraining, SimClrConfig, TrainingEvents, pretrain};
 
 use crate::frames::{NamedFrames, SurveyFrames};
 use crate::interrupt::{self, Interrupted};
@@ -136,12 +136,14 @@ pub fn open_survey(path: &Path) -> Result<Survey> {
 const START_KEY: &str = "started-from.sha256";
 
 /// What a training may have besides its configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct TrainingExtras {
     /// Weights to start from: a checkpoint of pre-training.
     pub start_from: Option<PathBuf>,
     /// TensorBoard's event file.
     pub events: Option<PathBuf>,
+    /// Labelled cutouts to look at; changes no bit of the weights.
+    pub monitor: Option<KnnMonitor>,
 }
 
 /// Pre-trains an encoder, or continues, or finds it done.
@@ -199,12 +201,21 @@ pub fn train(
     } else {
         Pretraining::new(config.clone(), frames.len())?
     };
+    run.set_monitor(extras.monitor.clone());
     let mut events = extras.events.as_ref().map(|path| TrainingEvents::open(path, &run)).transpose()?;
     let mut saved = Instant::now();
     let mut trouble = None;
     let complete = pretrain(&mut run, frames, |run, now| {
         let note = format!("epoch {}/{}  loss {:.3}", now.epoch + 1, config.epochs, now.loss);
         stage.at(now.step, now.total_steps, &note);
+        if let Some(knn) = now.knn {
+            stage.say(&format!(
+                "  epoch {}: nearest neighbours {:.1} %, loss {:.3}",
+                knn.epoch,
+                100.0 * knn.accuracy,
+                now.loss
+            ));
+        }
         let mut written = events.as_mut().map_or(Ok(()), |events| events.add(&now));
         if interrupt::requested() || saved.elapsed() > checkpoint_every {
             let state = || run.checkpoint(records()).and_then(|file| Ok(file.write(&state)?));
