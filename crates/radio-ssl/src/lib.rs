@@ -51,7 +51,11 @@ pub mod dataset;
 
 pub mod doctor;
 
+pub mod embedding;
+
 pub mod experiments;
+
+pub mod feature_files;
 
 pub mod manifest_frames;
 

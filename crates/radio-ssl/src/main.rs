@@ -10,16 +10,15 @@ use radio_ssl::anomalies::{self, ANOMALIES_EXAMPLES, AnomaliesCommand};
 use radio_ssl::compute::{ComputeOptions, use_compute};
 use radio_ssl::convert::{ConvertOptions, convert_weights};
 use radio_ssl::cutouts;
-use radio_ssl::dataset::{self, DatasetVerb, PartName};
+use radio_ssl::dataset::{self, DatasetVerb};
 use radio_ssl::doctor;
-use radio_ssl::frame_check::check_text;
+use radio_ssl::embedding::{EMBED_EXAMPLES, EmbedOptions, embed};
 use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
-use radio_ssl::manifest_frames::{is_manifest, open_frames};
+use radio_ssl::manifest_frames::is_manifest;
 use radio_ssl::map::{self, MAP_EXAMPLES, MapOptions};
 use radio_ssl::pretraining::{self, PRETRAIN_EXAMPLES, PretrainOptions};
 use radio_ssl::simulation::{self, SIMULATE_EXAMPLES, SimulateOptions, TILES_EXAMPLES, TilesOptions};
 use radio_ssl::stages;
-use ssl_simclr::Encoder;
 
 /// Learn from radio maps without labels, and find the peculiar objects in them.
 #[derive(Parser)]
@@ -106,22 +105,9 @@ enum Verb {
     /// Train an encoder on the frames of a survey or a manifest, without labels. Continues where it was stopped.
     #[command(after_help = PRETRAIN_EXAMPLES)]
     Pretrain(Box<PretrainOptions>),
-    /// Write the features of every frame of a survey or a manifest.
-    Embed {
-        /// The survey file, or a manifest (`.parquet`).
-        survey: PathBuf,
-        /// Only this part of a manifest [default: all of it].
-        #[arg(long, value_enum)]
-        part: Option<PartName>,
-        /// The encoder.
-        #[arg(long, value_name = "FILE")]
-        checkpoint: PathBuf,
-        /// Feature table: `.parquet` or `.csv`.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-        #[command(flatten)]
-        compute: ComputeOptions,
-    },
+    /// Write the features of every frame of a survey or a manifest, in one file or in shards. Continues where it was stopped.
+    #[command(after_help = EMBED_EXAMPLES)]
+    Embed(EmbedOptions),
     /// Morphology of sources: score an encoder on labelled pictures, train a classifier, use it.
     Classify(radio_ssl::classify::ClassifyCommand),
     /// Make a map of a feature table: similar rows close to each other, on a page where a click shows the cutout.
@@ -236,23 +222,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Dataset { verb } => dataset::run(&verb, &mut |text| print!("{text}")),
         Verb::Map(options) => map::map(&options),
         Verb::Pretrain(options) => pretraining::pretrain(&options),
-        Verb::Embed { survey, part, checkpoint, out, compute } => {
-            use_compute(&compute)?;
-            let extension = out.extension().and_then(|e| e.to_str()).unwrap_or_default();
-            if !["parquet", "csv"].contains(&extension) {
-                bail!("--out {}: expected a name that ends in .parquet or .csv", out.display());
-            }
-            let encoder = Encoder::read(&checkpoint)?;
-            let (frames, _) = open_frames(&survey, part.map(Into::into), encoder.recipe())?;
-            eprint!("{}", check_text(frames.checks()));
-            let mut table = stages::feature_table(frames, &encoder, |_| ())?;
-            table.metadata.insert(stages::ENCODER_KEY.into(), stages::encoder_fingerprint(&checkpoint)?);
-            if extension == "csv" {
-                table.write_csv(&out)?
-            } else {
-                table.write_parquet(&out)?
-            }
-            println!("{} frames, {} features: {}", table.len(), encoder.features(), out.display());
+        Verb::Embed(options) => {
+            print!("{}", embed(&options)?);
             Ok(())
         }
         Verb::Anomalies(command) => anomalies::run(&command),
