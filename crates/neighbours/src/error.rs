@@ -90,4 +90,16 @@ pub enum NeighbourError {
         /// Rows of the list.
         found: usize,
     },
+    /// A setting of the graph out of its range.
+    #[error("{name}: expected {least} to {most}, found {found}")]
+    BadSetting {
+        /// Which one.
+        name: &'static str,
+        /// The number given.
+        found: usize,
+        /// Smallest number accepted.
+        least: usize,
+        /// Largest number accepted.
+        most: usize,
+    },
 }

@@ -1,10 +1,12 @@
-//! Exact nearest neighbours of feature rows, near-duplicates, and neighbour ranks.
+//! Nearest neighbours of feature rows, exact or by a graph, near-duplicates, and neighbour ranks.
 //!
 //! A blocked matrix product in `f32` bounds every distance; the few pairs it leaves open are measured in `f64`. So the
 //! answer is exact to `f64` rounding, never holds an `n × n` matrix, and has the same bits for any number of threads.
 //! No model, no file and no label is known here: a table of numbers goes in.
 //!
-//! Reading order: [`search::nearest_neighbours`], then [`duplicates::near_duplicates`] and [`ranks::neighbour_ranks`].
+//! Where there are too many rows and queries for that, [`graph::near_in`] finds most of the neighbours by a walk through a graph (HNSW).
+//!
+//! Reading order: [`search::nearest_neighbours`], then [`duplicates::near_duplicates`], [`ranks::neighbour_ranks`] and [`graph::near_in`].
 //!
 //! ```
 //! use neighbours::{Metric, near_duplicates, nearest_in, nearest_neighbours};
@@ -23,6 +25,8 @@
 //! ```
 pub mod duplicates;
 pub mod error;
+pub mod graph;
+mod graph_walk;
 pub mod metric;
 mod points;
 pub mod ranks;
@@ -31,6 +35,7 @@ mod tiles;
 
 pub use duplicates::{Pair, near_duplicates};
 pub use error::NeighbourError;
+pub use graph::{GraphSettings, near_in, recall};
 pub use metric::Metric;
 pub use ranks::neighbour_ranks;
 pub use search::{Neighbours, nearest_in, nearest_neighbours};

@@ -66,7 +66,7 @@ pub fn nearest_in(
     Ok(search(&queries, &reference, &frame, k, metric, false))
 }
 
-fn check_count(k: usize, rows: usize, most: usize) -> Result<(), NeighbourError> {
+pub(crate) fn check_count(k: usize, rows: usize, most: usize) -> Result<(), NeighbourError> {
     if (1..=most).contains(&k) { Ok(()) } else { Err(NeighbourError::BadCount { k, rows, most }) }
 }
 
