@@ -74,4 +74,6 @@ pub mod progress;
 
 mod run_map;
 
+pub mod similarity;
+
 pub mod simulation;

@@ -17,6 +17,7 @@ use radio_ssl::interrupt::{self, EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::manifest_frames::is_manifest;
 use radio_ssl::map::{self, MAP_EXAMPLES, MapOptions};
 use radio_ssl::pretraining::{self, PRETRAIN_EXAMPLES, PretrainOptions};
+use radio_ssl::similarity::{SIMILAR_EXAMPLES, SimilarOptions, similar};
 use radio_ssl::simulation::{self, SIMULATE_EXAMPLES, SimulateOptions, TILES_EXAMPLES, TilesOptions};
 use radio_ssl::stages;
 
@@ -38,6 +39,7 @@ const EXAMPLES: &str = "Examples:\n  \
     radio-ssl embed sky/survey.toml --checkpoint run/checkpoint.safetensors --out features.parquet\n  \
     radio-ssl anomalies features.parquet --out scores.csv rank the frames\n  \
     radio-ssl map features.parquet --survey sky/survey.toml --out map   the frames as points; a click shows the cutout\n  \
+    radio-ssl similar features.parquet --row 17 --out like-it.csv   frames like one of them\n  \
     radio-ssl convert weights encoder.h5 encoder.onnx     an encoder in another format\n\n\
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C (run the same command again to continue).";
 
@@ -108,6 +110,9 @@ enum Verb {
     /// Write the features of every frame of a survey or a manifest, in one file or in shards. Continues where it was stopped.
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(EmbedOptions),
+    /// Find the frames most like others, or pairs that are nearly the same, in feature tables.
+    #[command(after_help = SIMILAR_EXAMPLES)]
+    Similar(SimilarOptions),
     /// Morphology of sources: score an encoder on labelled pictures, train a classifier, use it.
     Classify(radio_ssl::classify::ClassifyCommand),
     /// Make a map of a feature table: similar rows close to each other, on a page where a click shows the cutout.
@@ -227,6 +232,10 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Anomalies(command) => anomalies::run(&command),
+        Verb::Similar(options) => {
+            print!("{}", similar(&options)?);
+            Ok(())
+        }
     }
 }
 

@@ -2,14 +2,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use radio_io::FeatureTable;
 
 use crate::anomaly_scores::{published_forest, score_unlabelled, select};
+use crate::feature_files::read_features;
 use crate::stages;
 
 /// Writes the scores, highest first; `leading`: a checkpoint and how many of its leading features are used.
 pub(super) fn rank(features: &Path, leading: Option<(&Path, usize)>, seed: u64, out: &Path) -> Result<()> {
-    let table = FeatureTable::read_parquet(features)?;
+    let table = read_features(&[features.to_path_buf()])?;
     let mut columns: Vec<usize> = (0..table.features.ncols()).collect();
     if let Some((checkpoint, top)) = leading {
         let Some(ranking) = stages::kept_ranking(checkpoint)? else {

@@ -15,7 +15,7 @@ use super::{FeatureFileError, FeatureFormat, ShardName};
 ///
 /// # Errors
 /// [`FeatureFileError`] if a name stands for nothing, shards are missing, files differ in the number of features or in the
-/// encoder, or a row's name stands twice; if a file cannot be read.
+/// encoder, or a row's name stands in two files; if a file cannot be read.
 pub fn read_features(names: &[PathBuf]) -> Result<FeatureTable> {
     let mut files = Vec::new();
     for name in names {
@@ -27,7 +27,7 @@ pub fn read_features(names: &[PathBuf]) -> Result<FeatureTable> {
     for path in &files {
         let table = FeatureFormat::of_contents(path)?.read(path)?;
         match &mut whole {
-            None if files.len() == 1 => return unique(table, path),
+            None if files.len() == 1 => return Ok(table),
             None => {
                 values.extend(table.features.iter().copied());
                 whole = Some((table, path.clone()));
@@ -114,7 +114,7 @@ fn append(whole: &mut FeatureTable, table: FeatureTable) {
     whole.metadata.retain(|key, value| table.metadata.get(key) == Some(value));
 }
 
-/// Rows are found by their names, so each may stand once.
+/// A name that stands twice means that rows were read twice, as when shards of two sizes lie side by side.
 fn unique(table: FeatureTable, path: &Path) -> Result<FeatureTable> {
     let mut seen = HashSet::with_capacity(table.ids.len());
     match table.ids.iter().position(|id| !seen.insert(id.as_str())) {

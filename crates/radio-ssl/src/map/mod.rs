@@ -10,6 +10,7 @@ use map_umap::{Scaling, UmapConfig, trustworthiness};
 use radio_io::{Column, ColumnData, FeatureTable, Table};
 
 use crate::compute::{ComputeOptions, use_compute};
+use crate::feature_files::read_features;
 use crate::progress::Stage;
 use crate::report::scatter::figure::scatter_figure;
 use crate::report::{Colouring, ScatterMap, drawing_png, drawing_svg};
@@ -194,16 +195,6 @@ pub fn map(options: &MapOptions) -> Result<()> {
     write_all(options, &table, &projection, &scatter, &facts)?;
     println!("{} points: {}", table.len(), options.out.join("map.html").display());
     Ok(())
-}
-
-fn read_features(path: &Path) -> Result<FeatureTable> {
-    let table = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("parquet") => FeatureTable::read_parquet(path)?,
-        Some("csv") => FeatureTable::read_csv(path)?,
-        _ => bail!("{}: expected a feature table whose name ends in .parquet or .csv", path.display()),
-    };
-    ensure!(!table.is_empty(), "{}: no row", path.display());
-    Ok(table)
 }
 
 fn caption(options: &MapOptions) -> String {
