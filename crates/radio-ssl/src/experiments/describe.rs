@@ -7,7 +7,7 @@ use cls_morph::ClassifierConfig;
 use cls_morph::features::{Extraction, Layers, Scale, Turns, extract};
 use ndarray::{Array2, Axis, concatenate};
 use radio_augment::Recipe;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -209,7 +209,7 @@ impl<'a> Describer<'a> {
             Describe::HandMade(name) => vec![self.hand_made(name)?],
             Describe::Network(Network::Random(recipe), look) => {
                 let key = format!("random {} {seed} {}", input_words(recipe), look.words());
-                let mut trunk = ResNet::new(recipe.network(), &mut ChaCha8Rng::seed_from_u64(seed));
+                let mut trunk = Trunk::new(recipe.network().into(), &mut ChaCha8Rng::seed_from_u64(seed))?;
                 vec![self.of_network(key, &mut trunk, recipe, *look)?]
             }
             Describe::Network(Network::Encoder(recipe), look) => {
@@ -271,7 +271,7 @@ impl<'a> Describer<'a> {
     fn of_network(
         &mut self,
         key: String,
-        trunk: &mut ResNet,
+        trunk: &mut Trunk,
         recipe: &EncoderRecipe,
         look: Look,
     ) -> Result<Arc<Array2<f32>>> {

@@ -136,7 +136,7 @@ impl EncoderRecipe {
             peak_lr: self.lr,
             floor_lr: laptop.floor_lr.min(self.lr),
             temperature: Temperature::try_from(self.temperature)?,
-            backbone: self.network(),
+            backbone: self.network().into(),
             recipe: self.recipe().into(),
             augmenter: self.augmenter.clone(),
             ..laptop
@@ -165,7 +165,7 @@ impl EncoderRecipe {
         ClassifierConfig {
             peak_lr: lr,
             floor_lr: laptop.floor_lr.min(lr),
-            backbone: self.network(),
+            backbone: self.network().into(),
             recipe,
             augmenter: supervised(),
             ..laptop

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use cls_morph::features::Turns;
 use cls_morph::probes::folds::Folds;
 use cls_morph::{ClassError, ClassifierConfig, FineTuning, fine_tune, one_class_each};
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{input_view, input_words};
@@ -223,7 +223,7 @@ fn train_and_predict(
     set: &LabelledSet,
     view: super::sets::View,
     config: &ClassifierConfig,
-    trunk: Option<ResNet>,
+    trunk: Option<Trunk>,
     train: &[usize],
     test: &[usize],
 ) -> Result<TrainingResult> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use radio_augment::FrameSource;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use radio_tensor::weights::{InputChoice, read_encoder};
 use serde::Serialize;
 
@@ -223,7 +223,7 @@ impl Trained {
     ///
     /// # Errors
     /// If the checkpoint cannot be read.
-    pub fn trunk(&self) -> Result<ResNet> {
+    pub fn trunk(&self) -> Result<Trunk> {
         Ok(read_encoder(&self.checkpoint, InputChoice::Recorded)?.trunk)
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! [`columns`] brings labels and numbers to the rows, [`projection`] makes or applies the map, [`pictures`] finds cutouts,
 //! [`page`] writes the page. The method is in `map-umap`.
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use atomic_file::write_atomically;
 use map_umap::{Scaling, UmapConfig, trustworthiness};
 use radio_io::{Column, ColumnData, FeatureTable, Table};
@@ -136,7 +136,8 @@ impl MapOptions {
 /// If a table, a model or a picture cannot be used, the rows allow no map, or a file cannot be written.
 pub fn map(options: &MapOptions) -> Result<()> {
     use_compute(&options.compute)?;
-    let table = read_features(&options.features)?;
+    let table = read_features(std::slice::from_ref(&options.features))?;
+    ensure!(!table.is_empty(), "{}: no row", options.features.display());
     let labels =
         options.labels.as_deref().map(|path| Labels::read(path, options.id_column.as_deref(), &table)).transpose()?;
     let colourings = columns::colourings(&table, labels.as_ref(), options.label_column.as_deref(), &options.colour_by)?;
