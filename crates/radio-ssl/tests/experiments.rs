@@ -5,8 +5,11 @@ use std::path::Path;
 
 use clap::Parser;
 use ndarray::Array2;
+use radio_augment::FrameSource;
 use radio_io::write_gray_png;
+use radio_ssl::experiments::pools::{Pool, PoolSources, share, strict};
 use radio_ssl::experiments::result::ExperimentResult;
+use radio_ssl::experiments::sets::{LabelledSet, SetName};
 use radio_ssl::experiments::{Experiment, run};
 use radio_ssl::interrupt::Interrupted;
 
@@ -88,7 +91,7 @@ fn every_way_on_one_set_and_the_same_after_a_kill() {
     assert_eq!(row("ring features", "logistic", 0.1).of_runs.len(), 2, "two draws of labels in a quick look");
     let stages = row("mirabest: 8 turns, BN anew, every stage", "logistic, C chosen", 1.0);
     assert_eq!((stages.columns, stages.units.len()), (2 * (8 + 16 + 32 + 64), 1));
-    assert_eq!(row("mirabest: 8 turns, BN anew, every stage, scales", "kNN", 1.0).columns, 4 * stages.columns - 0);
+    assert_eq!(row("mirabest: 8 turns, BN anew, every stage, scales", "kNN", 1.0).columns, 4 * stages.columns);
     let tuned = row("fine-tuned mirabest-strict", "trained", 0.1);
     assert!(tuned.rates.len() == 5 && tuned.units.len() == 5, "{tuned:?}");
     assert!(block.differences.iter().any(|d| d.first.starts_with("fine-tuned mirabest,") && d.fraction == 0.02));
@@ -133,4 +136,53 @@ fn published_splits_boxes_and_zeros() {
     assert_eq!(claim.verdict.len(), 3, "{:?}", claim.verdict);
     let ablation = experiment(folder.path(), "ablation --only no,temperature").unwrap();
     assert!(ablation.verdict[0].contains("base") && ablation.blocks[0].rows.len() == 2 * 9, "{:?}", ablation.verdict);
+}
+
+#[test]
+fn pools_share_and_leave_out_sky() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path(), 40);
+    let sources = PoolSources { data: folder.path().to_path_buf(), simulated: None };
+    let (union, facts) = sources.read(Pool::Union, 64).unwrap();
+    assert_eq!((union.len(), facts.frames, facts.all_zero.as_slice()), (80, 80, ["f003.png".to_owned()].as_slice()));
+    assert_eq!(union.pixels(5).unwrap().dim(), (64, 64));
+    // Object 7 is pictures 14 and 15 of either set.
+    let kept = strict(&union, &[(17.0, 30.0)]);
+    let ids: Vec<&str> = (0..kept.len()).map(|i| kept.id(i)).collect();
+    assert!(ids.len() == 76 && ["m014.png", "m015.png", "f014.png", "f015.png"].iter().all(|id| !ids.contains(id)));
+    let (third, half) = (share(&union, 0.3).unwrap(), share(&union, 0.5).unwrap());
+    let half: Vec<u64> = (0..half.len()).map(|i| half.address(i)).collect();
+    assert!(half.len() == 40 && (0..third.len()).all(|i| half.contains(&third.address(i))), "shares are nested");
+    assert!(share(&union, 0.0).is_err() && share(&union, f64::NAN).is_err());
+    let missing = sources.read(Pool::Simulated, 64).err().unwrap().to_string();
+    assert!(missing.contains("--simulated"), "{missing}");
+}
+
+#[test]
+#[ignore = "needs RADIO_SSL_DATA"]
+fn real_data_pools_and_sets_have_their_counts() {
+    let data = std::path::PathBuf::from(std::env::var_os("RADIO_SSL_DATA").expect("RADIO_SSL_DATA"));
+    let sources = PoolSources { data: data.clone(), simulated: None };
+    let read = |pool| sources.read(pool, 96).unwrap();
+    let (mirabest, facts) = read(Pool::Mirabest);
+    assert_eq!((mirabest.len(), facts.all_zero.len()), (1003, 0));
+    let (union, facts) = read(Pool::Union);
+    assert_eq!(
+        (union.len(), facts.all_zero.as_slice()),
+        (3004, ["22.446_0.776_3_Proctor_Tab1.png".to_owned()].as_slice())
+    );
+    assert!(facts.with_flat_channel > 1990, "nearly every first-frg picture has one: {}", facts.with_flat_channel);
+    let set = |name| LabelledSet::read(name, &data).unwrap();
+    let a = set(SetName::Mirabest);
+    assert_eq!([0, 1].map(|class| a.labels.iter().filter(|label| **label == class).count()), [317, 348]);
+    let test = a.splits[0].folds.test(0);
+    let kept = strict(&union, &a.positions(&test));
+    // Every test object is in the pool at least once, nine in ten of them twice.
+    assert!(union.len() - kept.len() > 18 * test.len() / 10, "{} of {}", kept.len(), union.len());
+    let b = set(SetName::FirstFrg);
+    let predicted: Vec<usize> = b.splits.iter().map(|split| split.folds.predicted().len()).collect();
+    assert_eq!((predicted, b.facts.all_zero.len()), (vec![200, 367, 2001], 1));
+    let c = set(SetName::Rgz);
+    let counts: Vec<usize> = (0..6).map(|class| c.labels.iter().filter(|label| **label == class).count()).collect();
+    assert_eq!(counts, [34, 27, 99, 9, 53, 41]);
 }

@@ -76,11 +76,11 @@ pub fn on_set(name: SetName, options: &ExperimentOptions) -> Result<ExperimentRe
     let splits: Vec<&Split> = set.splits.iter().collect();
     plan(&mut workshop, &ways, &splits, &recipes, seeds.len());
 
-    let (mut blocks, mut verdict) = (Vec::new(), Vec::new());
-    for split in splits {
-        let mut bench = Bench::new(&set, split, options.resamples());
-        let shares: &[f64] = if split.name == "folds" { &FRACTIONS } else { &FRACTIONS[..1] };
-        for way in &ways {
+    let mut benches: Vec<Bench> = splits.iter().map(|split| Bench::new(&set, split, options.resamples())).collect();
+    // Splits inside ways: a feature table is made once for all of them.
+    for way in &ways {
+        for (bench, split) in benches.iter_mut().zip(&splits) {
+            let shares: &[f64] = if split.name == "folds" { &FRACTIONS } else { &FRACTIONS[..1] };
             match way {
                 Way::Probe(describe, probes) => {
                     for (probing, share) in probes.iter().filter(|(_, share)| shares.contains(share)) {
@@ -93,8 +93,11 @@ pub fn on_set(name: SetName, options: &ExperimentOptions) -> Result<ExperimentRe
                     }
                 }
             }
-            describer.forget();
         }
+        describer.forget();
+    }
+    let (mut blocks, mut verdict) = (Vec::new(), Vec::new());
+    for mut bench in benches {
         verdict.extend(judge(&mut bench, &recipes)?);
         blocks.push(bench.block);
     }

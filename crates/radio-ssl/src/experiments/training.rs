@@ -20,7 +20,9 @@ use crate::progress::Stage;
 
 /// Passes over a whole training part; with fewer labels there are as many steps.
 const EPOCHS: u64 = 25;
-/// Learning rates that a training from scratch is offered, the middle one where there are too few groups to search.
+/// Fewer labels than this are not divided for a search: batch norm needs some pictures. The middle rate is taken.
+const FEWEST_SEARCHED: usize = 8;
+/// Learning rates that a training from scratch is offered.
 const SCRATCH_RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
 /// And one from an encoder.
 const TUNING_RATES: [f64; 3] = [1e-4, 3e-4, 1e-3];
@@ -159,6 +161,9 @@ impl Run<'_> {
     fn search(&self, workshop: &mut Workshop, seed: u64, rows: &[usize]) -> Result<f64> {
         let rates = self.start.rates();
         let of = |values: &[usize]| rows.iter().map(|&row| values[row]).collect::<Vec<_>>();
+        if rows.len() < FEWEST_SEARCHED {
+            return Ok(rates[1]);
+        }
         let k = if rows.len() < 40 { 2 } else { 4 };
         let inner = match Folds::grouped(&of(&self.set.labels), &of(&self.set.groups), k, 0) {
             Err(ClassError::TooFew { .. }) => return Ok(rates[1]),

@@ -130,6 +130,14 @@ struct EncoderSettings {
     frames: usize,
 }
 
+/// What a checkpoint remembers of the pictures it was trained on.
+#[derive(Serialize)]
+struct PoolRecord {
+    pool: Pool,
+    crop_px: usize,
+    sha256: String,
+}
+
 impl Workshop {
     /// An empty one.
     pub fn new(options: &ExperimentOptions) -> Self {
@@ -195,7 +203,9 @@ impl Workshop {
         let folder = self.options.work.join("encoders").join(&key[..16]);
         let run = RunFolder::new(&folder);
         let every: Duration = self.options.checkpoints.every();
-        let record = toml::to_string_pretty(recipe)?;
+        // What the checkpoint remembers of its data; not the recipe's name, for variants of one name may be the same training.
+        let record = PoolRecord { pool: recipe.pool, crop_px: recipe.crop_px, sha256: settings.pool.clone() };
+        let record = toml::to_string_pretty(&BTreeMap::from([("pool", record)]))?;
         let n_frames = frames.len();
         let frames = Arc::new(frames);
         let train = || -> Result<()> {
