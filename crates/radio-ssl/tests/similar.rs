@@ -76,7 +76,7 @@ fn neighbours_on_a_circle() {
     // Shards under the name of their set, by a pattern, by a row; a place that is unknown stays empty.
     let (_, expected) = lines(folder.path(), "f.parquet --row 1 --row 89 --top 4 --metric euclidean");
     for features in ["shards.npy", "shards-*.npy"] {
-        let (_, found) = lines(folder.path(), &format!("{features} --row 1 --id d89 --top 4 --metric euclidean"));
+        let (_, found) = lines(folder.path(), &format!("{features} --id d1 --row 89 --top 4 --metric euclidean"));
         assert_eq!(found, expected, "{features}");
     }
     assert_eq!(expected.len(), 9);
@@ -131,7 +131,7 @@ fn what_is_refused() {
         ("f.parquet --row 1 --top 0", "--top"),
         ("f.parquet --row 1 --all", "cannot be used with"),
         ("f.parquet --duplicates", "--threshold"),
-        ("f.parquet --duplicates --threshold -1", "--threshold"),
+        ("f.parquet --duplicates --threshold -1", "expected a finite distance of 0 or more, found -1"),
         ("f.parquet --duplicates --threshold NaN", "expected a finite distance"),
         ("f.parquet --features-of other.parquet", "other.parquet: made by another encoder"),
         ("none.parquet --row 1", "none.parquet: no such file"),

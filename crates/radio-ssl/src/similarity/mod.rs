@@ -57,7 +57,7 @@ pub struct SimilarOptions {
     #[arg(long, conflicts_with_all = ["id", "row", "features_of", "all", "top", "method"], requires = "threshold")]
     pub duplicates: bool,
     /// Largest distance of such a pair.
-    #[arg(long, value_name = "D", requires = "duplicates")]
+    #[arg(long, value_name = "D", requires = "duplicates", allow_negative_numbers = true)]
     pub threshold: Option<f64>,
     /// Neighbours of each row.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]

@@ -18,7 +18,7 @@ pub(super) enum Questions {
 }
 
 impl Questions {
-    /// The questions of the options.
+    /// The questions of the options: rows asked for by name, then those by number.
     ///
     /// # Errors
     /// If a row is not there, or the other table has other features.
