@@ -52,7 +52,7 @@ impl Look {
     ];
     /// The look of the marks that other stacks gave: last map, four turns, statistics anew.
     pub const PLAIN: Self = Self { turns: Turns::Four, layers: Layers::Last, anew: true, scales: false, rings: false };
-    /// The look that verdicts speak of, chosen before any result was seen.
+    /// The look that verdicts speak of, on every set.
     pub const MAIN: Self =
         Self { turns: Turns::Dihedral, layers: Layers::EveryStage, anew: true, scales: false, rings: false };
 
@@ -253,13 +253,12 @@ impl<'a> Describer<'a> {
         own.into_iter().chain(self.set.catalogue.iter().map(|set| set.name.clone())).collect()
     }
 
-    /// The network's own input first, then the middle squares. Sources of RGZ fill the input where a recipe shrinks.
+    /// The network's own input first, then the middle squares.
     fn scales(&self, recipe: &EncoderRecipe, look: Look) -> Vec<(View, usize)> {
         let mut scales = vec![(input_view(self.set.name, recipe), recipe.side)];
         if look.scales {
-            let more = NATIVE.into_iter().map(|side| (View::Middle(side), side));
-            let boxes = (self.set.name == SetName::Rgz).then_some((View::Own, recipe.side));
-            for scale in more.chain(boxes) {
+            let more = NATIVE.into_iter().map(|side| (View::Middle(side + 2 * recipe.margin), side));
+            for scale in more {
                 if !scales.contains(&scale) {
                     scales.push(scale);
                 }
@@ -288,7 +287,7 @@ impl<'a> Describer<'a> {
                 recompute_batch_norm: look.anew,
                 batch_size: BATCH,
             };
-            let own = self.set.recipe(&recipe.recipe());
+            let own = self.set.recipe_of(recipe, view);
             let rows = extract(trunk, &self.set.source(view), &own, &extraction, |_| interrupt::flow())?;
             blocks.push(rows.ok_or(Interrupted)?);
         }
@@ -304,7 +303,8 @@ impl<'a> Describer<'a> {
     }
 }
 
-/// The part of a picture that a network of this recipe sees.
+/// The part of a picture that a network of this recipe sees, margin included. A source of RGZ has a square of its own, which fills
+/// the input.
 pub fn input_view(set: SetName, recipe: &EncoderRecipe) -> View {
-    if set == SetName::Rgz && recipe.crop_px != recipe.side { View::Own } else { View::Middle(recipe.crop_px) }
+    if set == SetName::Rgz { View::Own } else { View::Middle(recipe.frame_px()) }
 }

@@ -125,8 +125,8 @@ fn markdown(result: &ExperimentResult, figures: &[(String, &str, String)]) -> St
          of labels for each where not all are used) is a column of its own. Differences are paired: both methods see every resample. `1 turn`, \
          `4 turns`, `8 turns`: features averaged over turns (8: and mirror images); `BN anew`: batch-norm statistics taken from the labelled \
          pictures, without labels; `every stage`: mean and maximum over the map of each residual stage; `scales`: middle squares of 32, 64 and 96 \
-         pixels, not shrunk. Verdicts speak of `8 turns, BN anew, every stage` with C chosen inside the training part, fixed before any result was \
-         seen.\n",
+         pixels, not shrunk. Verdicts speak of `8 turns, BN anew, every stage` with C chosen inside the training part, the same on \
+         every set, chosen after a dozen trainings with one seed on these sets.\n",
         result.resamples,
         result.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
         result.draws
@@ -146,7 +146,7 @@ fn markdown(result: &ExperimentResult, figures: &[(String, &str, String)]) -> St
             "| {} | {} | {pool} | {} | {} | {} | {} | {} | {:e} | {} |\n",
             r.name,
             r.method.name(),
-            r.crop_px,
+            if r.margin > 0 { format!("{} in {}", r.crop_px, r.frame_px()) } else { r.crop_px.to_string() },
             r.side,
             r.width,
             r.epochs,

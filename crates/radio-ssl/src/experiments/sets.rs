@@ -9,6 +9,7 @@ use radio_augment::{BlankRule, FlatRule, FrameSource, Recipe};
 use radio_io::{Table, groups_within};
 use serde::{Deserialize, Serialize};
 
+use super::encoders::EncoderRecipe;
 use super::held::{FrameFacts, HeldFrames};
 use super::unit::key_of;
 use crate::classify::baselines::{FeatureSet, catalogue_columns};
@@ -160,6 +161,12 @@ impl LabelledSet {
     /// A recipe with this set's rule of what is blank.
     pub fn recipe(&self, recipe: &Recipe) -> Recipe {
         recipe_for(self.name, recipe)
+    }
+
+    /// An encoder's recipe with this set's rules; a source's own square has no margin.
+    pub fn recipe_of(&self, encoder: &EncoderRecipe, view: View) -> Recipe {
+        let recipe = self.recipe(&encoder.recipe());
+        if view == View::Own { Recipe { margin: 0, ..recipe } } else { recipe }
     }
 
     /// Places on the sky of some pictures, degrees.

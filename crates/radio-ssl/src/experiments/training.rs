@@ -205,8 +205,8 @@ impl Run<'_> {
         test: &[usize],
     ) -> Result<(TrainingResult, String)> {
         let recipe = self.start.recipe();
-        let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe(&recipe.recipe()));
         let view = input_view(self.set.name, recipe);
+        let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe_of(recipe, view));
         let settings = TrainingSettings {
             set: &self.set.fingerprint,
             start: self.encoder.map(|encoder| encoder.key.as_str()),

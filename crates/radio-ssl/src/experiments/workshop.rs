@@ -187,7 +187,7 @@ impl Workshop {
         if let Some(trained) = self.trained.get(&short) {
             return Ok(trained.clone());
         }
-        let mut frames = self.pool(recipe.pool, recipe.crop_px)?;
+        let mut frames = self.pool(recipe.pool, recipe.frame_px())?;
         if let Some((_, places)) = away {
             let before = frames.len();
             frames = strict(&frames, places);
