@@ -135,7 +135,7 @@ fn a_killed_run_continues_to_the_same_bytes() {
         };
         assert!(relative(&killed) == relative(&calm), "{name}: other files after a kill");
         // What a kill leaves between a shard and its entry, and what a user removes.
-        let record = out.with_extension("embed.json");
+        let record = out.with_file_name(format!("{name}.embed.json"));
         let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
         text["finished"].as_object_mut().unwrap().remove("15");
         std::fs::write(&record, text.to_string()).unwrap();
@@ -158,7 +158,13 @@ fn shards_of_another_run_are_refused() {
     embedded(&survey, &encoder, &out, &shards);
     let first = shard_path(&out, 0, 2);
     let other = checkpoint(folder.path(), 2);
-    refused(&survey, &other, &out, &shards, &["f.embed.json", "of another run", "the encoder's weights", "--out"]);
+    refused(
+        &survey,
+        &other,
+        &out,
+        &shards,
+        &["f.parquet.embed.json", "of another run", "the encoder's weights", "--out"],
+    );
     refused(&survey, &encoder, &out, &["--shard-rows", "100"], &["--shard-rows: expected 100, found 128"]);
     refused(&survey, &encoder, &out, &["--shard-rows", "128", "--format", "csv"], &["the format: expected csv"]);
     // The same weights, another pre-processing.
@@ -182,11 +188,11 @@ fn shards_of_another_run_are_refused() {
     embedded(&survey, &encoder, &whole, &[]);
     std::fs::copy(&whole, &first).unwrap();
     refused(&survey, &encoder, &out, &shards, &["f-00000-of-00002.parquet", "not what this run wrote"]);
-    let record = folder.path().join("f.embed.json");
+    let record = folder.path().join("f.parquet.embed.json");
     std::fs::remove_file(&record).unwrap();
-    refused(&survey, &encoder, &out, &shards, &["f-00000-of-00002.parquet", "is there", "f.embed.json"]);
+    refused(&survey, &encoder, &out, &shards, &["f-00000-of-00002.parquet", "is there", "f.parquet.embed.json"]);
     std::fs::write(&record, "{}").unwrap();
-    refused(&survey, &encoder, &out, &shards, &["f.embed.json: no record of shards"]);
+    refused(&survey, &encoder, &out, &shards, &["f.parquet.embed.json: no record of shards"]);
     refused(&survey, &encoder, &folder.path().join("f.fits"), &[], &["--out", ".parquet, .npy"]);
     refused(&survey, &encoder, &folder.path().join("f.csv"), &["--shard-rows", "0"], &["--shard-rows"]);
 }

@@ -35,7 +35,7 @@ pub const EMBED_EXAMPLES: &str = "Examples:\n  \
     radio-ssl embed survey.toml --checkpoint run/checkpoint.safetensors --shard-rows 100000 --out features.parquet\n\n\
     NPY holds the features for NumPy; names, places and noise stand in `.ids.csv` beside it. `.dat` and `.txt` are the text layout of the\n\
     paper's tools. Shards are called features-00000-of-00007.parquet and so on; every verb that reads features takes them as features.parquet.\n\
-    Beside them features.embed.json says of which run they are: the same command continues it, any other is refused.";
+    Beside them features.parquet.embed.json says of which run they are: the same command continues it, any other is refused.";
 
 /// Options of `embed`.
 #[derive(Debug, Clone, clap::Args)]

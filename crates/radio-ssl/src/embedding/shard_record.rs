@@ -1,6 +1,6 @@
 //! The record beside the shards: of which run they are, and which are finished, each with the SHA-256 of its files.
 //!
-//! `features.embed.json` stands beside the shards of `features.parquet`. A shard counts as finished when it is in the record and its
+//! `features.parquet.embed.json` stands beside the shards of `features.parquet`. A shard counts as finished when it is in the record and its
 //! files are what the record says. Files that the record does not know belong to somebody else and are left alone.
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -89,7 +89,9 @@ impl ShardRecord {
             shard_rows,
             finished: BTreeMap::new(),
         };
-        let mut record = Self { path: out.with_extension("embed.json"), out: out.to_path_buf(), text };
+        let mut path = out.as_os_str().to_owned();
+        path.push(".embed.json");
+        let mut record = Self { path: path.into(), out: out.to_path_buf(), text };
         if record.path.exists() {
             record.take_up()?;
             return Ok(record);
