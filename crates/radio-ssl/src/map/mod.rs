@@ -163,7 +163,12 @@ pub fn map(options: &MapOptions) -> Result<()> {
         projection.save(path)?;
     }
     let trust = match options.model.is_none() && (32..=MOST_TRUSTED).contains(&table.len()) {
-        true => Some(trustworthiness(table.features.view(), places.view(), 15, projection.umap.config.metric)?),
+        true => {
+            // Neighbours are those of the scaled columns, before any components.
+            let scale = projection.components.as_ref().map_or(&projection.umap.scale, |pca| &pca.scale);
+            let scaled = scale.apply(table.features.view())?;
+            Some(trustworthiness(scaled.view(), places.view(), 15, projection.umap.config.metric)?)
+        }
         false => None,
     };
     stage.end(&format!("{} points", table.len()));

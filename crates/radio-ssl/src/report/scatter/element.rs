@@ -24,6 +24,8 @@ struct Points<'a> {
     x: Vec<i32>,
     y: Vec<i32>,
     background: Vec<i32>,
+    /// Width and height of what is shown at first, in the unit of the places.
+    extent: [i32; 2],
     colourings: Vec<Colours<'a>>,
     ramp: Vec<String>,
     /// Of points without a class or number, on a light and on a dark page.
@@ -44,8 +46,9 @@ enum Colours<'a> {
 /// `takes_wheel`: the wheel zooms at once; else only after a click into the picture, so that a long page can be scrolled past it.
 pub fn scatter_element(map: &ScatterMap, takes_wheel: bool) -> String {
     let Some((middle, extent)) = map.extent().filter(|_| map.is_whole()) else { return String::new() };
+    let longest = extent[0].max(extent[1]);
     let step = |place: &[f32; 2], axis: usize| {
-        let share = (f64::from(place[axis]) - middle[axis]) / extent;
+        let share = (f64::from(place[axis]) - middle[axis]) / longest;
         // The y axis of a canvas points down.
         (if axis == 0 { share } else { -share } * GRID).round() as i32
     };
@@ -54,6 +57,7 @@ pub fn scatter_element(map: &ScatterMap, takes_wheel: bool) -> String {
         x: map.places.iter().map(|place| step(place, 0)).collect(),
         y: map.places.iter().map(|place| step(place, 1)).collect(),
         background: map.background.iter().flat_map(|place| [step(place, 0), step(place, 1)]).collect(),
+        extent: extent.map(|extent| (extent / longest * GRID).round() as i32),
         colourings: map.colourings.iter().filter_map(colours).collect(),
         ramp: ramp(),
         unknown: both(Ink::Grey),

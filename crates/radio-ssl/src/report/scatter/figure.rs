@@ -1,9 +1,8 @@
 //! The still picture of a map, for slides and for pages without a script.
 
 use super::{Colouring, ScatterMap};
-use crate::report::axes::{BOTTOM, Key, LEFT, RIGHT, TOP, drawing, heading, legend_row, short};
-use crate::report::drawing::{Drawing, Ink, Mark, Pen, rectangle};
-use crate::report::table::three_digits;
+use crate::report::axes::{Key, LEFT, RIGHT, TOP, drawing, heading, legend_row, short};
+use crate::report::drawing::{Drawing, HEIGHT, Ink, Mark, Pen, rectangle};
 use crate::report::{FrameGroup, score_figures};
 
 /// Most points: more are not told apart at this size, and the file stays small.
@@ -36,7 +35,7 @@ pub fn scatter_figure(map: &ScatterMap, colouring: usize) -> Option<Drawing> {
     let places = ndarray::Array2::from_shape_fn((map.places.len(), 2), |(row, axis)| map.places[row][axis]);
     let drawn = map_umap::scatter(places.view(), &names, MOST_POINTS).ok()?;
 
-    let unit = (1.0 - 2.0 * ROOM) * (BOTTOM - TOP_EDGE).min(RIGHT - LEFT) / extent;
+    let unit = (1.0 - 2.0 * ROOM) * ((BOTTOM - TOP_EDGE) / extent[1]).min((RIGHT - LEFT) / extent[0]);
     let centre = ((LEFT + RIGHT) / 2.0, (TOP_EDGE + BOTTOM) / 2.0);
     let at = |place: &[f32; 2]| {
         let place = place.map(f64::from);
@@ -73,6 +72,8 @@ pub fn scatter_figure(map: &ScatterMap, colouring: usize) -> Option<Drawing> {
 
 /// Upper edge: the panel has no label above it but the legend.
 const TOP_EDGE: f64 = TOP - 4.0;
+/// Lower edge: no numbers stand below, for the axes mean nothing.
+const BOTTOM: f64 = HEIGHT - 14.0;
 
 /// Names and colours of the groups of points, and the group of every point.
 fn groups(colouring: Option<&Colouring>, points: usize) -> (Vec<(String, Ink)>, Vec<usize>) {
@@ -95,7 +96,7 @@ fn groups(colouring: Option<&Colouring>, points: usize) -> (Vec<(String, Ink)>, 
             let mut groups: Vec<(String, Ink)> = bounds
                 .iter()
                 .enumerate()
-                .map(|(fifth, bound)| (format!("< {}", three_digits(*bound)), FIFTHS[fifth]))
+                .map(|(fifth, bound)| (format!("< {}", brief(*bound)), FIFTHS[fifth]))
                 .collect();
             groups.extend(bounds.last().map(|_| ("more".to_owned(), FIFTHS[4])));
             groups.push((UNKNOWN.into(), Ink::Grey));
@@ -104,6 +105,18 @@ fn groups(colouring: Option<&Colouring>, points: usize) -> (Vec<(String, Ink)>, 
                 |v: &f64| if v.is_finite() { bounds.iter().filter(|bound| *v >= **bound).count() } else { unknown };
             (groups, values.iter().map(of).collect())
         }
+    }
+}
+
+/// Three digits that count: noise is 2e-5, scores are 0.5.
+fn brief(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if size > 0.0 && size < 1e-2 => format!("{value:.1e}"),
+        _ if size >= 1e5 => format!("{value:.1e}"),
+        _ if size >= 100.0 => format!("{value:.0}"),
+        _ if size >= 1.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
     }
 }
 

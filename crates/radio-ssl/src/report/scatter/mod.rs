@@ -88,8 +88,8 @@ fn colour_range(values: &[f64]) -> Option<Range> {
 }
 
 impl ScatterMap {
-    /// Middle and largest extent of all places; `None` without a finite one.
-    fn extent(&self) -> Option<([f64; 2], f64)> {
+    /// Middle and extent of all places along both axes, no extent being 0; `None` without a finite place.
+    fn extent(&self) -> Option<([f64; 2], [f64; 2])> {
         let axis = |axis: usize| {
             let all = self.places.iter().chain(&self.background).map(move |place| f64::from(place[axis]));
             let (low, high) =
@@ -97,8 +97,9 @@ impl ScatterMap {
             (low <= high).then_some((low, high))
         };
         let ((left, right), (bottom, top)) = (axis(0)?, axis(1)?);
-        let extent = (right - left).max(top - bottom);
-        Some(([(left + right) / 2.0, (bottom + top) / 2.0], if extent > 0.0 { extent } else { 1.0 }))
+        let longest = (right - left).max(top - bottom);
+        let some = |extent: f64| if longest > 0.0 { extent.max(0.05 * longest) } else { 1.0 };
+        Some(([(left + right) / 2.0, (bottom + top) / 2.0], [some(right - left), some(top - bottom)]))
     }
 
     /// Whether there is a point for every name and a colour for every point.

@@ -31,7 +31,8 @@
     let due = false;
 
     // Canvas pixels (of the style sheet) per unit of the map; the whole map fits at zoom 1.
-    const unit = () => (0.94 * Math.min(canvas.clientWidth, canvas.clientHeight) * view.zoom) / 10000;
+    const unit = () =>
+      0.92 * view.zoom * Math.min(canvas.clientWidth / data.extent[0], canvas.clientHeight / data.extent[1]);
     const place = (x, y) => [
       canvas.clientWidth / 2 + (x - view.x) * unit(),
       canvas.clientHeight / 2 + (y - view.y) * unit(),
