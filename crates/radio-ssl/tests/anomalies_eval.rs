@@ -83,7 +83,7 @@ fn what_cannot_be_scored_is_named() {
     assert!(refused(&["--rivals", "group"]).contains("group"));
     assert!(refused(&["--rivals", "size"]).contains("size"));
     assert!(refused(&["--score-column", "s"]).contains("`s`") || refused(&["--score-column", "s"]).contains(" s"));
-    assert!(refused(&["--id-column", "object"]).contains("object"));
+    assert!(refused(&["--id-column", "object"]).contains("both about"));
     std::fs::write(&scores, "frame,score\nf1,0.5\nf1,0.6\n").unwrap();
     assert!(refused(&[]).contains("both about `f1`"));
     std::fs::write(&scores, "frame,score\ng1,0.5\n").unwrap();
