@@ -330,15 +330,15 @@ fn older_checkpoints_go_on() {
 fn a_vision_transformer_learns_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
-    let config = SimClrConfig { epochs: 30, ..vit() };
+    let config = SimClrConfig { epochs: 100, peak_lr: 1e-3, ..vit() };
     let text = config.to_toml().unwrap();
     assert!(text.contains("[backbone]\nkind = \"vit\"\nsize = 32\npatch = 8"), "{text}");
     assert_eq!(SimClrConfig::from_toml(&text).unwrap(), config);
     let mut run = Pretraining::new(config.clone(), FRAMES).unwrap();
-    go_on(&mut run, 90, &path);
+    go_on(&mut run, 300, &path);
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
-    let (start, end) = (mean(&run.losses()[..6]), mean(&run.losses()[84..]));
-    assert!(end < start - 0.08, "loss {start} at the start, {end} at the end");
+    let (start, end) = (mean(&run.losses()[..30]), mean(&run.losses()[270..]));
+    assert!(end < 0.88 * start, "loss {start} at the start, {end} at the end");
     let embed = |encoder: Encoder| encoder.embed(Arc::new(Sky(9)), 4, |_| ControlFlow::Continue(())).unwrap();
     let features = embed(Encoder::read(&path).unwrap());
     assert_eq!(features.dim(), (9, 24));
