@@ -224,7 +224,7 @@ mod tests {
         let (labels, groups, good, poor) = case();
         let jury = Jury::new(&labels, &groups, 3, (0..30).collect(), 50, 1);
         let both = jury.judge(&[good.clone(), poor.clone()]).unwrap();
-        let mean = (jury.judge(&[good.clone()]).unwrap().accuracy().value
+        let mean = (jury.judge(std::slice::from_ref(&good)).unwrap().accuracy().value
             + jury.judge(&[poor]).unwrap().accuracy().value)
             / 2.0;
         assert!((both.accuracy().value - mean).abs() < 1e-12 && both.spread().unwrap() > 0.0);

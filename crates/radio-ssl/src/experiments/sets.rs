@@ -68,6 +68,9 @@ pub struct Split {
     pub folds: Folds,
 }
 
+/// A count for each published split.
+pub type Shared = Vec<(&'static str, usize)>;
+
 /// Which part of a picture is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,7 +100,7 @@ pub struct LabelledSet {
     /// What the recipe makes of the pictures.
     pub facts: FrameFacts,
     /// Test pictures of the published splits with a training picture of the same group, by split.
-    pub shared: Vec<(&'static str, usize)>,
+    pub shared: Shared,
     own: HeldFrames,
     wide: HeldFrames,
 }
@@ -253,12 +256,7 @@ fn positions(name: SetName, data: &Path, pictures: &Pictures) -> Result<Vec<(f64
 }
 
 /// The splits of a set, and of the published ones how many test pictures share a group with a training picture.
-fn splits(
-    name: SetName,
-    pictures: &Pictures,
-    labels: &[usize],
-    groups: &[usize],
-) -> Result<(Vec<Split>, Vec<(&'static str, usize)>)> {
+fn splits(name: SetName, pictures: &Pictures, labels: &[usize], groups: &[usize]) -> Result<(Vec<Split>, Shared)> {
     let grouped = Split { name: "folds", folds: Folds::grouped(labels, groups, FOLDS, 0)? };
     if name != SetName::FirstFrg {
         return Ok((vec![grouped], Vec::new()));

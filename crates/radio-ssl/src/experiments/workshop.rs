@@ -217,7 +217,7 @@ impl Workshop {
         self.ledger.unit("encoder", &settings, &words, || {
             eprintln!("{words}: {} pictures, {} epochs", frames.len(), config.epochs);
             train()?;
-            Ok(stages::encoder_fingerprint(&run.checkpoint())?)
+            stages::encoder_fingerprint(&run.checkpoint())
         })?;
         if !run.checkpoint().exists() {
             train()?; // the folder was removed, the unit was not
