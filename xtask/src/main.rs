@@ -21,6 +21,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::experiments::Experiment;
+use radio_ssl::figures::settings::FIGURE_EXAMPLES;
+use radio_ssl::figures::{FigureOptions, fig4, fig5, fig6, fig7, views};
 use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
 use radio_ssl::run_config::Preset;
 use radio_ssl::table4::{Table4Options, reproduce_table4, resources};
@@ -44,6 +46,23 @@ enum Task {
         cargo xtask reproduce-table4 --survey survey.toml --checkpoint runs/table4-quick-seed1/checkpoint.safetensors\n  \
         cargo xtask reproduce-table4 --check-published           the counts behind the printed table")]
     ReproduceTable4(ReproduceTable4),
+    /// The paper's figure 4: a map (UMAP) of frozen features by class, trained and random encoder.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    ReproduceFig4(Box<FigureOptions>),
+    /// Figure 5: F1 of linear heads on frozen features, by what made them, for each class and over all.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    ReproduceFig5(Box<FigureOptions>),
+    /// Figure 6: the confusion matrix of the best pre-trained encoder.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    ReproduceFig6(Box<FigureOptions>),
+    /// Figure 7: F1 against the number of labels, from a pre-trained encoder and from scratch.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    ReproduceFig7(Box<FigureOptions>),
+    /// Experiments that the paper reports without a figure.
+    Experiment {
+        #[command(subcommand)]
+        which: ExperimentName,
+    },
     /// Table 4 for several ways to train on several skies, with the differences pooled.
     ///
     /// Run again after Ctrl-C or a kill, the same command continues.
@@ -114,6 +133,13 @@ enum Task {
     Tidy,
 }
 
+#[derive(Subcommand)]
+enum ExperimentName {
+    /// Blind against source-centred against two-stage pre-training, at equal steps, over three seeds.
+    #[command(after_help = FIGURE_EXAMPLES)]
+    Views(Box<FigureOptions>),
+}
+
 #[derive(clap::Args)]
 struct ReproduceTable4 {
     /// How much is run.
@@ -166,6 +192,11 @@ fn run(task: Task) -> Result<()> {
             println!("{}", resources(&outcome.times));
             Ok(())
         }
+        Task::ReproduceFig4(options) => print_page(fig4::figure4(&options)?),
+        Task::ReproduceFig5(options) => print_page(fig5::figure5(&options)?),
+        Task::ReproduceFig6(options) => print_page(fig6::figure6(&options)?),
+        Task::ReproduceFig7(options) => print_page(fig7::figure7(&options)?),
+        Task::Experiment { which: ExperimentName::Views(options) } => print_page(views::views(&options)?),
         Task::Campaign { plan, checkpoints, compute } => {
             use_compute(&compute)?;
             campaign::campaign(&plan, checkpoints.every())
@@ -199,6 +230,11 @@ fn run(task: Task) -> Result<()> {
         Task::Interop(options) => interop::interop(&options),
         Task::Tidy => tidy::tidy(),
     }
+}
+
+fn print_page(text: String) -> Result<()> {
+    println!("{text}");
+    Ok(())
 }
 
 /// Runs cargo in the workspace.

@@ -46,7 +46,7 @@ pub fn around_sources(
 }
 
 /// Runs a scan with a bar, and stops it when the user asks.
-fn watched<T>(name: &'static str, scan: impl FnOnce(&Watch<'_>) -> Result<T, radio_io::Error>) -> Result<T> {
+pub(crate) fn watched<T>(name: &'static str, scan: impl FnOnce(&Watch<'_>) -> Result<T, radio_io::Error>) -> Result<T> {
     let stage = Mutex::new(Stage::start(name));
     let cancelled = AtomicBool::new(false);
     let progress = |done, total| {

@@ -57,6 +57,8 @@ pub mod experiments;
 
 pub mod feature_files;
 
+pub mod figures;
+
 pub mod manifest_frames;
 
 pub mod map;

@@ -115,7 +115,7 @@ fn header(report: &Table4Report) -> String {
 }
 
 /// The notes, where nobody overlooks them.
-fn aside(notes: &[String]) -> String {
+pub(super) fn aside(notes: &[String]) -> String {
     if notes.is_empty() {
         return String::new();
     }
@@ -124,7 +124,7 @@ fn aside(notes: &[String]) -> String {
 }
 
 /// Names and values as a grid of small cards.
-fn facts(pairs: &[(String, String)]) -> String {
+pub(super) fn facts(pairs: &[(String, String)]) -> String {
     let cards: String = pairs
         .iter()
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value)))
@@ -172,7 +172,7 @@ fn table_row(origin: RowOrigin, row: &Table4Row) -> String {
 }
 
 /// Figures side by side; one alone is kept from filling the page.
-fn plots(drawings: impl IntoIterator<Item = Drawing>, single: bool) -> String {
+pub(super) fn plots(drawings: impl IntoIterator<Item = Drawing>, single: bool) -> String {
     let figures: String =
         drawings.into_iter().map(|drawing| format!("<figure>{}</figure>\n", svg(&drawing, Style::Inline))).collect();
     match figures.is_empty() {

@@ -1,0 +1,270 @@
+//! Trainings with ever fewer labels, from a pre-trained encoder and from scratch, everything else equal: steps, augmentation,
+//! pre-processing, and the search for a learning rate, which sees no label beyond those it is given.
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use cls_morph::classifier::config::ClassifierConfig;
+use cls_morph::features::Turns;
+use cls_morph::probes::draws::label_fraction;
+use cls_morph::probes::probe::Predictions;
+use cls_morph::{FineTuning, fine_tune, one_class_each};
+use radio_tensor::resnet::ResNet;
+use radio_tensor::weights::{InputChoice, read_encoder};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::encoders::TrainedEncoder;
+use super::labelled::Labelled;
+use super::settings::FigureSettings;
+use super::stage_store::StageStore;
+use crate::interrupt::{self, Interrupted};
+use crate::progress::Stage;
+
+/// Fewest labels of a class of which some are put aside to choose a learning rate; with fewer the next larger share's rate is taken.
+const FEWEST_TO_SEARCH: usize = 8;
+/// Share of the labels that is put aside.
+const PUT_ASIDE: f64 = 0.25;
+/// Test cutouts that are predicted at once.
+const BATCH: usize = 64;
+
+/// Where a training begins.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Random weights.
+    Scratch,
+    /// A pre-trained encoder.
+    From(TrainedEncoder),
+}
+
+impl Start {
+    /// Name in tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Scratch => "from scratch",
+            Self::From(_) => "pre-trained",
+        }
+    }
+
+    fn trunk(&self) -> Result<Option<ResNet>> {
+        let read = |path: &Path| Ok(Some(read_encoder(path, InputChoice::Recorded)?.trunk));
+        match self {
+            Self::Scratch => Ok(None),
+            Self::From(encoder) => read(&encoder.checkpoint),
+        }
+    }
+
+    fn identity(&self) -> &str {
+        match self {
+            Self::Scratch => "scratch",
+            Self::From(encoder) => &encoder.fingerprint,
+        }
+    }
+}
+
+/// A learning rate that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TriedRate {
+    /// The rate at the end of the warm-up.
+    pub rate: f64,
+    /// Accuracy on the labels put aside.
+    pub accuracy: f64,
+}
+
+/// Predictions with one share of the labels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShareResult {
+    /// The share.
+    pub share: f64,
+    /// Labels of the first set.
+    pub labels: usize,
+    /// The rate that was chosen.
+    pub rate: f64,
+    /// What it was chosen from; empty where it was taken over from the next larger share.
+    pub tried: Vec<TriedRate>,
+    /// Predicted class of the test rows of every set.
+    pub predicted: Vec<Vec<usize>>,
+}
+
+/// Trains with every share of the labels, on every set, from one start; `seed` is that of weights, order and views. From the largest
+/// share down: small shares take over its learning rate.
+///
+/// # Errors
+/// If a training fails, or the user interrupts.
+pub fn label_shares(
+    store: &StageStore,
+    settings: &FigureSettings,
+    labelled: &Labelled,
+    start: &Start,
+    seed: u64,
+) -> Result<Vec<ShareResult>> {
+    let mut results: Vec<ShareResult> = Vec::new();
+    let shares: Vec<f64> = settings.fine_tuning.shares.iter().rev().copied().collect();
+    let tasks = (shares.len() * labelled.sets.len()) as u64;
+    let mut stage = Stage::start("training with labels");
+    for (number, share) in shares.into_iter().enumerate() {
+        let rows = |set: usize| label_fraction(&labelled.sets[set].train, &labelled.labels, share, seed + set as u64);
+        let first = rows(0)?;
+        let mut tried = Vec::new();
+        let rate = match put_aside(&first, labelled, seed) {
+            Some((learn, judge)) => {
+                for &rate in &settings.fine_tuning.rates {
+                    let found = training(store, settings, labelled, start, seed, rate, &learn, &judge)?;
+                    let right = found.iter().zip(&judge).filter(|(class, row)| **class == labelled.labels[**row]).count();
+                    tried.push(TriedRate { rate, accuracy: right as f64 / judge.len() as f64 });
+                }
+                best(&tried).unwrap_or(settings.fine_tuning.rates[0])
+            }
+            None => results.last().map_or(middle(&settings.fine_tuning.rates), |larger: &ShareResult| larger.rate),
+        };
+        let mut predicted = Vec::new();
+        for (set, draw) in labelled.sets.iter().enumerate() {
+            let note = format!("{}, {:.0} % of the labels, set {}", start.name(), 100.0 * share, set + 1);
+            stage.at((number * labelled.sets.len() + set) as u64, tasks, &note);
+            predicted.push(training(store, settings, labelled, start, seed + set as u64, rate, &rows(set)?, &draw.test)?);
+        }
+        results.push(ShareResult { share, labels: first.len(), rate, tried, predicted });
+    }
+    stage.end(start.name());
+    results.reverse();
+    Ok(results)
+}
+
+/// The rate of highest accuracy, the smaller of two equal ones.
+fn best(tried: &[TriedRate]) -> Option<f64> {
+    let better = |a: &TriedRate, b: &TriedRate| a.accuracy.total_cmp(&b.accuracy).then(b.rate.total_cmp(&a.rate));
+    tried.iter().copied().max_by(better).map(|tried| tried.rate)
+}
+
+fn middle(rates: &[f64]) -> f64 {
+    rates.get(rates.len() / 2).copied().unwrap_or(1e-3)
+}
+
+/// Divides labels into some to learn from and some to judge a rate by, on different pieces of sky; `None` with too few of a class.
+fn put_aside(rows: &[usize], labelled: &Labelled, seed: u64) -> Option<(Vec<usize>, Vec<usize>)> {
+    let count = |class: usize| rows.iter().filter(|&&row| labelled.labels[row] == class).count();
+    if (0..labelled.classes.len()).map(count).min()? < FEWEST_TO_SEARCH {
+        return None;
+    }
+    let mut groups: Vec<usize> = rows.iter().map(|&row| labelled.groups[row]).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let wanted = (PUT_ASIDE * rows.len() as f64).round() as usize;
+    let mut aside = std::collections::HashSet::new();
+    let mut size = 0;
+    for group in groups {
+        if size >= wanted {
+            break;
+        }
+        size += rows.iter().filter(|&&row| labelled.groups[row] == group).count();
+        aside.insert(group);
+    }
+    let (judge, learn): (Vec<usize>, Vec<usize>) =
+        rows.iter().partition(|&&row| aside.contains(&labelled.groups[row]));
+    (!judge.is_empty() && learn.len() >= labelled.classes.len()).then_some((learn, judge))
+}
+
+/// What a training depends on.
+#[derive(Serialize)]
+struct TrainingKey<'a> {
+    config: String,
+    start: &'a str,
+    labelled: &'a str,
+    learn: &'a [usize],
+    predict: &'a [usize],
+}
+
+/// One training, and the classes it predicts; from its file if it was done before.
+fn training(
+    store: &StageStore,
+    settings: &FigureSettings,
+    labelled: &Labelled,
+    start: &Start,
+    seed: u64,
+    rate: f64,
+    learn: &[usize],
+    predict: &[usize],
+) -> Result<Vec<usize>> {
+    let config = config(settings, seed, rate, learn.len());
+    let key = TrainingKey {
+        config: config.to_toml()?,
+        start: start.identity(),
+        labelled: &labelled.key,
+        learn,
+        predict,
+    };
+    store.result("training-with-labels", &key, || {
+        let known: Vec<usize> = learn.iter().map(|&row| labelled.labels[row]).collect();
+        let targets = one_class_each(&known, labelled.classes.len());
+        let mut run = FineTuning::new(config, labelled.classes.clone(), targets, start.trunk()?)?;
+        if !fine_tune(&mut run, labelled.part(learn), |_, _| interrupt::flow())? {
+            bail!(Interrupted);
+        }
+        let classifier = run.into_classifier();
+        let probabilities =
+            classifier.predict(labelled.part(predict), Turns::Four, BATCH, |_| ControlFlow::Continue(()))?;
+        Ok(Predictions::of(probabilities).class)
+    })
+}
+
+/// So many epochs that the steps come out alike, whatever the number of labels; a tenth of them warm-up.
+fn config(settings: &FigureSettings, seed: u64, rate: f64, labels: usize) -> ClassifierConfig {
+    let batch = settings.fine_tuning.batch_size;
+    let mut config = ClassifierConfig {
+        peak_lr: rate,
+        backbone: settings.network,
+        precision: settings.precision,
+        recipe: settings.recipe(),
+        ..ClassifierConfig::laptop(seed, settings.side, batch, 1)
+    };
+    let per_epoch = config.steps_per_epoch(labels).max(1);
+    config.epochs = ((settings.fine_tuning.steps as f64 / per_epoch as f64).round() as u64).max(1);
+    config.warmup_epochs = ((config.epochs + 5) / 10).min(config.epochs - 1);
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::over_sets::tests::example;
+    use crate::figures::settings::tests::options;
+
+    #[test]
+    fn steps_are_alike_for_any_number_of_labels() -> Result<()> {
+        let settings = options("")?.settings(false)?;
+        for labels in [7, 36, 100, 1764] {
+            let config = config(&settings, 1, 1e-3, labels);
+            let steps = config.steps_per_epoch(labels) * config.epochs;
+            assert!(steps.abs_diff(400) <= config.steps_per_epoch(labels) / 2, "{labels}: {steps}");
+            config.check()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn labels_put_aside_are_of_other_sky_and_never_of_the_test() {
+        let labelled = example(4, 1);
+        let (learn, judge) = put_aside(&labelled.sets[0].train, &labelled, 3).unwrap();
+        assert_eq!(learn.len() + judge.len(), labelled.sets[0].train.len());
+        assert!((40..=60).contains(&judge.len()), "{}", judge.len());
+        for row in &judge {
+            assert!(learn.iter().all(|other| labelled.groups[*other] != labelled.groups[*row]));
+            assert!(!labelled.sets[0].test.contains(row));
+        }
+        assert!(put_aside(&labelled.sets[0].train[..8], &labelled, 3).is_none(), "too few to put any aside");
+    }
+
+    #[test]
+    fn the_best_rate_wins_and_the_smaller_of_equals() {
+        let tried = |list: &[(f64, f64)]| {
+            best(&list.iter().map(|&(rate, accuracy)| TriedRate { rate, accuracy }).collect::<Vec<_>>())
+        };
+        assert_eq!(tried(&[(1e-4, 0.5), (1e-3, 0.7), (4e-3, 0.6)]), Some(1e-3));
+        assert_eq!(tried(&[(1e-3, 0.7), (4e-3, 0.7)]), Some(1e-3));
+        assert_eq!(tried(&[]), None);
+        assert_eq!(middle(&[2e-4, 1e-3, 4e-3]), 1e-3);
+    }
+}
