@@ -13,8 +13,8 @@ pub enum Asks {
     LessThan(f64),
     /// Between two numbers; a range on one side of 0 asks for that sign.
     Between(f64, f64),
-    /// No significant difference.
-    NotSignificant,
+    /// No significant difference: the interval holds 0 and reaches no farther than this to either side.
+    NoneBeyond(f64),
 }
 
 /// Whether a statement holds here.
@@ -87,7 +87,10 @@ pub fn judge(asks: Asks, found: Estimate) -> Verdict {
             let has_sign = low > 0.0 || high < 0.0;
             ((from..=to).contains(&value) && (!signed || has_sign), high < from || low > to)
         }
-        Asks::NotSignificant => (low <= 0.0 && high >= 0.0, low > 0.0 || high < 0.0),
+        Asks::NoneBeyond(limit) => {
+            let holds_zero = low <= 0.0 && high >= 0.0;
+            (holds_zero && low >= -limit && high <= limit, !holds_zero)
+        }
     };
     match (agrees, differs) {
         (true, _) => Verdict::Agrees,
@@ -112,7 +115,7 @@ pub fn summary(claims: &[Claim]) -> String {
         _ if agrees == claims.len() => format!("Agrees with the paper in {}.", of(agrees)),
         _ if differs == claims.len() => format!("Differs from the paper in {}.", of(differs)),
         _ if open == claims.len() => format!("Cannot tell: {} left open.", of(open)),
-        n => format!("Of {}, {agrees} agree, {differs} differ, {open} cannot be told.", of(n)),
+        n => format!("Of {} of the paper: {agrees} agreed with, {differs} contradicted, {open} left open.", of(n)),
     }
 }
 
@@ -139,9 +142,10 @@ mod tests {
             (Asks::Between(0.025, 0.075), at(0.0, -0.02, 0.02), Differs),
             (Asks::Between(0.025, 0.075), at(0.02, 0.01, 0.03), CannotTell),
             (Asks::Between(0.1, 0.2), at(0.25, 0.21, 0.3), Differs),
-            (Asks::NotSignificant, at(0.01, -0.01, 0.03), Agrees),
-            (Asks::NotSignificant, at(0.01, 0.001, 0.03), Differs),
-            (Asks::NotSignificant, at(f64::NAN, 0.001, 0.03), CannotTell),
+            (Asks::NoneBeyond(0.05), at(0.01, -0.01, 0.03), Agrees),
+            (Asks::NoneBeyond(0.05), at(0.01, -0.06, 0.03), CannotTell),
+            (Asks::NoneBeyond(0.05), at(0.01, 0.001, 0.03), Differs),
+            (Asks::NoneBeyond(0.05), at(f64::NAN, 0.001, 0.03), CannotTell),
         ] {
             assert_eq!(judge(asks, found), expected, "{asks:?} {found:?}");
         }
@@ -152,7 +156,10 @@ mod tests {
         let claim = Claim::judged("p", "s", "r", Asks::MoreThan(0.0), "gain", at(0.0512, 0.01, 0.091));
         assert_eq!(claim.ours, "gain: 5.1 % (1.0 to 9.1)");
         let open = Claim::open("p", "s", "r", "no such class");
-        assert_eq!(summary(&[claim.clone(), open.clone()]), "Of 2 statements, 1 agree, 0 differ, 1 cannot be told.");
+        assert_eq!(
+            summary(&[claim.clone(), open.clone()]),
+            "Of 2 statements of the paper: 1 agreed with, 0 contradicted, 1 left open."
+        );
         assert_eq!(summary(&[claim]), "Agrees with the paper in 1 statement.");
         assert_eq!(summary(&[open]), "Cannot tell: 1 statement left open.");
         assert!(summary(&[]).contains("no statement"));

@@ -1,9 +1,10 @@
 //! The pre-trained encoders: blind, source-centred and two-stage (the paper's hulk, banner and smart_hulk), at equal steps.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use radio_augment::Augmenter;
+use radio_tensor::checkpoint::Checkpoint;
 use serde::{Deserialize, Serialize};
 use ssl_simclr::SimClrConfig;
 
@@ -117,10 +118,7 @@ pub fn pretrained(
         Pretrained::Centred => vec![(&pools.centred, Augmenter::banner(), settings.steps)],
         Pretrained::TwoStage => {
             let first = settings.steps / 2;
-            vec![
-                (blind()?, Augmenter::hulk(), first),
-                (&pools.centred, Augmenter::banner(), settings.steps - first),
-            ]
+            vec![(blind()?, Augmenter::hulk(), first), (&pools.centred, Augmenter::banner(), settings.steps - first)]
         }
     };
     let (mut start_from, mut origin, mut steps): (Option<PathBuf>, Option<String>, u64) = (None, None, 0);
@@ -130,22 +128,34 @@ pub fn pretrained(
         config.check()?;
         let name = format!("encoder-{}-{}-seed{seed}", kind.name(), number + 1);
         let place = store.place(&name, &(config.to_toml()?, &pool.key, plan.frames, &origin))?;
-        eprintln!("{}, seed {seed}, stage {}: {}", kind.name(), number + 1, pool.words);
-        let frames = pool.frames(plan.frames, settings)?;
-        steps += config.steps_per_epoch(frames.len())? * config.epochs;
-        let record = toml::to_string_pretty(&std::collections::BTreeMap::from([(
-            "pool",
-            std::collections::BTreeMap::from([("words", &pool.words), ("key", &pool.key)]),
-        )]))?;
         let folder = RunFolder::new(&place.folder);
+        let done = folder.checkpoint();
         let extras = TrainingExtras { start_from: start_from.take(), events: None };
-        train(&config, frames, &folder, &record, checkpoint_every, &extras)?;
-        origin = Some(encoder_fingerprint(&folder.checkpoint())?);
-        start_from = Some(folder.checkpoint());
+        // The folder's name says what is in it: a finished training needs no cutouts.
+        let frames = match done.exists() {
+            true => trained_on(&done)?,
+            false => {
+                eprintln!("{}, seed {seed}, stage {}: {}", kind.name(), number + 1, pool.words);
+                let frames = pool.frames(plan.frames, settings)?;
+                let record = std::collections::BTreeMap::from([("words", &pool.words), ("key", &pool.key)]);
+                let record = toml::to_string_pretty(&std::collections::BTreeMap::from([("pool", record)]))?;
+                train(&config, frames.clone(), &folder, &record, checkpoint_every, &extras)?;
+                frames.len()
+            }
+        };
+        steps += config.steps_per_epoch(frames)? * config.epochs;
+        origin = Some(encoder_fingerprint(&done)?);
+        start_from = Some(done);
     }
     let checkpoint = start_from.context("a pre-training has a stage")?;
     let fingerprint = origin.unwrap_or_default();
     Ok(TrainedEncoder { kind, seed, checkpoint, fingerprint, steps })
+}
+
+/// Cutouts that a finished training saw.
+fn trained_on(checkpoint: &Path) -> Result<usize> {
+    let file = Checkpoint::read(checkpoint)?;
+    file.text("frames")?.parse().with_context(|| format!("{}: entry frames", checkpoint.display()))
 }
 
 /// Table 3 with the laptop's learning rate, input, width and length.
@@ -177,7 +187,10 @@ mod tests {
             let warm_up = plan.warmup_epochs as f64 / plan.epochs as f64;
             assert!((warm_up - 0.125).abs() < 0.03, "{warm_up}");
         }
-        assert_eq!(Plan::new(1200, 128, 47_089), Plan { batch: 128, frames: 151 * 128 - 1, epochs: 8, warmup_epochs: 1 });
+        assert_eq!(
+            Plan::new(1200, 128, 47_089),
+            Plan { batch: 128, frames: 151 * 128 - 1, epochs: 8, warmup_epochs: 1 }
+        );
         let small = Plan::new(16, 128, 40);
         assert_eq!((small.batch, small.frames, small.epochs), (40, 40, 16));
     }

@@ -14,7 +14,7 @@ use super::stage_store::StageStore;
 use crate::compute::use_compute;
 
 /// Where the paper describes the classification.
-pub const SECTION: &str = "Riggi et al. 2024, section 4";
+pub const SECTION: &str = "Riggi et al. 2024, section 3";
 
 /// A run of a figure.
 pub struct Experiment {
@@ -45,7 +45,7 @@ impl Experiment {
             Some(pool) => pool,
             None => {
                 let words = format!("the labelled pictures themselves, without labels: {}", labelled.len());
-                Pool::of_pictures(labelled.frames.clone(), labelled.key.clone(), words)
+                Pool::of_pictures(labelled.frames.clone(), &labelled.key, words, settings.draw_seed)
             }
         };
         let pools = Pools { blind, centred };
@@ -95,7 +95,8 @@ impl Experiment {
     /// As [`Self::method`].
     pub fn methods(&self) -> Result<Vec<Method>> {
         let seeds = &self.settings.seeds;
-        let mut methods = vec![self.method(&seeds.iter().map(|&seed| Describer::RandomWeights { seed }).collect::<Vec<_>>())?];
+        let mut methods =
+            vec![self.method(&seeds.iter().map(|&seed| Describer::RandomWeights { seed }).collect::<Vec<_>>())?];
         if let Some(file) = &self.settings.imagenet {
             methods.push(self.method(&[Describer::ImageNet { file: file.clone() }])?);
         }

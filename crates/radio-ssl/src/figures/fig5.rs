@@ -26,7 +26,9 @@ pub struct MethodScores {
 
 /// What the paper says of features.
 const GAIN: &str = "Self-supervised frozen features beat ImageNet's by about 7 to 12 % in overall F1.";
-const SECTION: &str = "section 4, Fig. 5";
+/// How a gain that is not significant is read: an interval that merely is wide shows nothing.
+const NO_GAIN: &str = "the interval of the difference holds 0 and stays within 5 points of it";
+const SECTION: &str = "section 3, Fig. 5";
 
 /// Makes figure 5 and returns what to print.
 ///
@@ -117,7 +119,7 @@ fn is_pretrained(method: &Method) -> bool {
     Pretrained::ALL.iter().any(|kind| kind.name() == method.name)
 }
 
-/// The statements of section 4 on frozen features.
+/// The statements of section 3 on frozen features.
 fn claims(over: &OverSets, methods: &[Method]) -> Result<Vec<Claim>> {
     let of = |kind: Pretrained| named(methods, kind.name());
     let main = of(Pretrained::TwoStage).or(of(Pretrained::Centred));
@@ -144,12 +146,12 @@ fn claims(over: &OverSets, methods: &[Method]) -> Result<Vec<Claim>> {
         (Some(two), Some(blind)) => Claim::judged(
             best,
             SECTION,
-            "the interval of the difference holds 0",
-            Asks::NotSignificant,
+            NO_GAIN,
+            Asks::NoneBeyond(0.05),
             "two-stage − blind",
             over.difference(two, blind, None)?,
         ),
-        _ => Claim::open(best, SECTION, "the interval of the difference holds 0", no_blind),
+        _ => Claim::open(best, SECTION, NO_GAIN, no_blind),
     });
     claims.push(super::views::blind_claim(over, of(Pretrained::Blind), of(Pretrained::Centred))?);
     Ok(claims)

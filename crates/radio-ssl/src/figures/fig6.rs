@@ -12,7 +12,7 @@ use crate::report::confusion_figure::confusion_figure;
 use crate::report::figure_page::PageTable;
 
 const MISSED: &str = "10 to 20 % of the sources with two and three components are misclassified.";
-const SECTION: &str = "section 4, Fig. 6 (smart_hulk_smgps in the caption, hulk_smgps in the text)";
+const SECTION: &str = "section 3, Fig. 6 (smart_hulk_smgps in the caption, hulk_smgps in the text)";
 
 /// The numbers of the figure.
 #[derive(Debug, Serialize)]
@@ -77,8 +77,9 @@ pub fn figure6(options: &FigureOptions) -> Result<String> {
 
 /// Only RGZ's classes say how many components a source has.
 fn missed_claim(over: &OverSets, method: &super::over_sets::Method, classes: &[String]) -> Result<Claim> {
-    let several: Vec<usize> =
-        (0..classes.len()).filter(|&class| classes[class].starts_with("2C-") || classes[class].starts_with("3C-")).collect();
+    let several: Vec<usize> = (0..classes.len())
+        .filter(|&class| classes[class].starts_with("2C-") || classes[class].starts_with("3C-"))
+        .collect();
     let reading = "classes 2C-2P, 2C-3P and 3C-3P together, a share from 10 to 20 %";
     if several.is_empty() {
         return Ok(Claim::open(MISSED, SECTION, reading, "the classes say nothing of components"));

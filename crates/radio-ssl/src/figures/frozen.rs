@@ -15,12 +15,14 @@ use rand_chacha::ChaCha8Rng;
 use super::encoders::TrainedEncoder;
 use super::labelled::Labelled;
 use super::settings::FigureSettings;
-use super::stage_store::StageStore;
+use super::stage_store::{Place, StageStore};
 use crate::classify::baselines::{RINGS, hand_made};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 use crate::run_config::sha256_of;
 
+/// The file of a feature stage.
+const FILE: &str = "features.parquet";
 /// Cutouts that go through a network at once.
 const BATCH: usize = 64;
 
@@ -88,33 +90,49 @@ pub fn frozen(
     labelled: &Labelled,
     describer: &Describer,
 ) -> Result<Frozen> {
-    // First weights have no statistics: theirs are always taken from the cutouts.
-    let first = matches!(describer, Describer::RandomWeights { .. });
-    let extraction = Extraction {
-        scales: vec![Scale { crop: None, size: settings.side }],
-        turns: Turns::Four,
-        recompute_batch_norm: settings.recompute_batch_norm || first,
-        batch_size: BATCH,
-    };
     let name = describer.name();
-    let stage_name = format!("features-{}", name.replace(' ', "-"));
-    let what = (describer.identity()?, &labelled.key, settings.recipe(), &extraction, settings.network, settings.precision);
-    let place = store.place(&stage_name, &what)?;
-    let file = place.folder.join("features.parquet");
+    let place = place_of(store, settings, labelled, describer)?;
+    let file = place.folder.join(FILE);
     if !file.exists() {
-        let rows = match describer {
-            Describer::Rings | Describer::Pixels => simple(settings, labelled, name)?,
+        match describer {
+            Describer::Rings | Describer::Pixels => simple(store, settings, labelled)?,
             _ => {
                 let mut trunk = trunk_of(describer, settings)?;
                 trunk.set_precision(settings.precision);
-                of_network(&mut trunk, settings, labelled, &extraction, name)?
+                let rows = of_network(&mut trunk, settings, labelled, &extraction(settings, describer), name)?;
+                table(labelled, rows)?.write_parquet(&file)?;
             }
-        };
-        table(labelled, rows)?.write_parquet(&file)?;
+        }
     }
     let rows = FeatureTable::read_parquet(&file)?.features;
     anyhow::ensure!(rows.nrows() == labelled.len(), "{}: other cutouts; remove that folder", file.display());
     Ok(Frozen { name, rows, key: place.key })
+}
+
+/// How a network describes cutouts.
+fn extraction(settings: &FigureSettings, describer: &Describer) -> Extraction {
+    // First weights have no statistics: theirs are always taken from the cutouts.
+    let first = matches!(describer, Describer::RandomWeights { .. });
+    Extraction {
+        scales: vec![Scale { crop: None, size: settings.side }],
+        turns: Turns::Four,
+        recompute_batch_norm: settings.recompute_batch_norm || first,
+        batch_size: BATCH,
+    }
+}
+
+fn place_of(
+    store: &StageStore,
+    settings: &FigureSettings,
+    labelled: &Labelled,
+    describer: &Describer,
+) -> Result<Place> {
+    let name = format!("features-{}", describer.name().replace(' ', "-"));
+    let what = (describer.identity()?, &labelled.key, settings.recipe());
+    match describer {
+        Describer::Rings | Describer::Pixels => store.place(&name, &(what, settings.draw_seed)),
+        _ => store.place(&name, &(what, extraction(settings, describer), settings.network, settings.precision)),
+    }
 }
 
 fn trunk_of(describer: &Describer, settings: &FigureSettings) -> Result<ResNet> {
@@ -143,14 +161,20 @@ fn of_network(
     Ok(rows.ok_or(Interrupted)?)
 }
 
-/// One of the simple ways; its recipe is the encoders'.
-fn simple(settings: &FigureSettings, labelled: &Labelled, name: &str) -> Result<Array2<f32>> {
+/// The simple ways, both at once; their recipe is the encoders'.
+fn simple(store: &StageStore, settings: &FigureSettings, labelled: &Labelled) -> Result<()> {
     let stage = Stage::start("simple descriptions");
     let of_row = |i: usize| labelled.frames.record(i).map_or_else(|_| i.to_string(), |record| record.id);
     let source = labelled.part(&(0..labelled.len()).collect::<Vec<_>>());
     let sets = hand_made(source.as_ref(), &of_row, &settings.recipe())?;
-    stage.end(name);
-    Ok(sets.into_iter().find(|set| set.name == name).with_context(|| format!("{name}: no such description"))?.rows)
+    for describer in [Describer::Rings, Describer::Pixels] {
+        let name = describer.name();
+        let set = sets.iter().find(|set| set.name == name).with_context(|| format!("{name}: no such description"))?;
+        let file = place_of(store, settings, labelled, &describer)?.folder.join(FILE);
+        table(labelled, set.rows.clone())?.write_parquet(&file)?;
+    }
+    stage.end("rings, pixels");
+    Ok(())
 }
 
 fn table(labelled: &Labelled, features: Array2<f32>) -> Result<FeatureTable> {

@@ -112,7 +112,8 @@ pub fn label_shares(
             Some((learn, judge)) => {
                 for &rate in &settings.fine_tuning.rates {
                     let found = training(store, settings, labelled, start, seed, rate, &learn, &judge)?;
-                    let right = found.iter().zip(&judge).filter(|(class, row)| **class == labelled.labels[**row]).count();
+                    let right =
+                        found.iter().zip(&judge).filter(|(class, row)| **class == labelled.labels[**row]).count();
                     tried.push(TriedRate { rate, accuracy: right as f64 / judge.len() as f64 });
                 }
                 best(&tried).unwrap_or(settings.fine_tuning.rates[0])
@@ -123,7 +124,16 @@ pub fn label_shares(
         for (set, draw) in labelled.sets.iter().enumerate() {
             let note = format!("{}, {:.0} % of the labels, set {}", start.name(), 100.0 * share, set + 1);
             stage.at((number * labelled.sets.len() + set) as u64, tasks, &note);
-            predicted.push(training(store, settings, labelled, start, seed + set as u64, rate, &rows(set)?, &draw.test)?);
+            predicted.push(training(
+                store,
+                settings,
+                labelled,
+                start,
+                seed + set as u64,
+                rate,
+                &rows(set)?,
+                &draw.test,
+            )?);
         }
         results.push(ShareResult { share, labels: first.len(), rate, tried, predicted });
     }
@@ -162,8 +172,7 @@ fn put_aside(rows: &[usize], labelled: &Labelled, seed: u64) -> Option<(Vec<usiz
         size += rows.iter().filter(|&&row| labelled.groups[row] == group).count();
         aside.insert(group);
     }
-    let (judge, learn): (Vec<usize>, Vec<usize>) =
-        rows.iter().partition(|&&row| aside.contains(&labelled.groups[row]));
+    let (judge, learn): (Vec<usize>, Vec<usize>) = rows.iter().partition(|&&row| aside.contains(&labelled.groups[row]));
     (!judge.is_empty() && learn.len() >= labelled.classes.len()).then_some((learn, judge))
 }
 
@@ -189,13 +198,8 @@ fn training(
     predict: &[usize],
 ) -> Result<Vec<usize>> {
     let config = config(settings, seed, rate, learn.len());
-    let key = TrainingKey {
-        config: config.to_toml()?,
-        start: start.identity(),
-        labelled: &labelled.key,
-        learn,
-        predict,
-    };
+    let key =
+        TrainingKey { config: config.to_toml()?, start: start.identity(), labelled: &labelled.key, learn, predict };
     store.result("training-with-labels", &key, || {
         let known: Vec<usize> = learn.iter().map(|&row| labelled.labels[row]).collect();
         let targets = one_class_each(&known, labelled.classes.len());

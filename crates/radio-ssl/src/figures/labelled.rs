@@ -61,17 +61,29 @@ impl Labelled {
 
     /// Some of the cutouts as a source.
     pub fn part(&self, rows: &[usize]) -> Arc<dyn FrameSource> {
-        Arc::new(Rows { source: Arc::clone(&self.frames), rows: rows.to_vec() })
+        Arc::new(SomeFrames { source: Arc::clone(&self.frames), rows: rows.to_vec() })
     }
 }
 
-/// Some rows of a source, in their order.
-struct Rows {
-    source: Arc<dyn NamedFrames>,
-    rows: Vec<usize>,
+/// Some frames of a source, in the order of `rows`.
+pub struct SomeFrames {
+    /// All of them.
+    pub source: Arc<dyn NamedFrames>,
+    /// Which.
+    pub rows: Vec<usize>,
 }
 
-impl FrameSource for Rows {
+impl NamedFrames for SomeFrames {
+    fn record(&self, i: usize) -> Result<FrameRecord> {
+        self.source.record(self.rows[i])
+    }
+
+    fn checks(&self) -> &[FrameCheck] {
+        self.source.checks()
+    }
+}
+
+impl FrameSource for SomeFrames {
     fn len(&self) -> usize {
         self.rows.len()
     }
@@ -194,11 +206,8 @@ fn on_maps(
 ) -> Result<Unset> {
     let manifest = cutouts(store, "labelled-cutouts", &open_survey(survey)?, sources, key)?;
     let manifest = Manifest::read(&manifest)?;
-    let class_of: HashMap<&str, &str> = manifest
-        .rows
-        .iter()
-        .filter_map(|row| Some((row.id.as_str(), row.labels.first()?.as_str())))
-        .collect();
+    let class_of: HashMap<&str, &str> =
+        manifest.rows.iter().filter_map(|row| Some((row.id.as_str(), row.labels.first()?.as_str()))).collect();
     let frames = ManifestFrames::new(&manifest, None, &settings.recipe().into())?;
     let records: Vec<FrameRecord> = (0..frames.len()).map(|i| frames.record(i)).collect::<Result<_>>()?;
     let class = |record: &FrameRecord| class_of.get(record.id.as_str()).copied().unwrap_or_default();
@@ -211,7 +220,13 @@ fn on_maps(
     let labels =
         records.iter().map(|record| classes.binary_search_by(|name| name.as_str().cmp(class(record))).unwrap_or(0));
     let places: Vec<(f64, f64)> = records.iter().map(|record| record.sky.unwrap_or((f64::NAN, f64::NAN))).collect();
-    Ok(Unset { labels: labels.collect(), groups: groups_within(&places, settings.group_arcsec), frames, classes, words })
+    Ok(Unset {
+        labels: labels.collect(),
+        groups: groups_within(&places, settings.group_arcsec),
+        frames,
+        classes,
+        words,
+    })
 }
 
 /// Draws the sets, as large as whole pieces of sky allow.
@@ -238,7 +253,14 @@ fn with_sets(found: Unset, settings: &FigureSettings) -> Result<Labelled> {
     let mut hasher = Sha256::new();
     for i in 0..frames.len() {
         let record = frames.record(i)?;
-        hasher.update(format!("{} {} {} {} {};", record.id, frames.address(i), record.rms_jy_beam, labels[i], groups[i]));
+        hasher.update(format!(
+            "{} {} {} {} {};",
+            record.id,
+            frames.address(i),
+            record.rms_jy_beam,
+            labels[i],
+            groups[i]
+        ));
     }
     hasher.update(format!("{classes:?} {per_class:?} {} {}", settings.sets, settings.draw_seed));
     let key = hexadecimal(&hasher.finalize());

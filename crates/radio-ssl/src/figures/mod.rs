@@ -1,4 +1,4 @@
-//! The classification experiments of the paper (its section 4, Figs. 4 to 7) and one on its views, each a command and a page.
+//! The classification experiments of the paper (its section 3, Figs. 4 to 7) and one on its views, each a command and a page.
 //!
 //! All of them share their stages: a sky, cutouts, pre-trained encoders, features, predictions. Each stage stands in a folder
 //! named after the SHA-256 of everything it depends on ([`stage_store`]), so what one figure has made the next one finds, and a

@@ -95,9 +95,9 @@ impl<'a> OverSets<'a> {
         ensure!(!pairs.is_empty(), "no pair of methods to compare");
         pairs.iter().try_for_each(|(first, second)| self.check(first).and(self.check(second)))?;
         self.estimate(|draw| {
-            let each = pairs.iter().map(|(first, second)| {
-                Some(self.mean_f1(draw, first, class)? - self.mean_f1(draw, second, class)?)
-            });
+            let each = pairs
+                .iter()
+                .map(|(first, second)| Some(self.mean_f1(draw, first, class)? - self.mean_f1(draw, second, class)?));
             Some(each.sum::<Option<f64>>()? / pairs.len() as f64)
         })
     }
@@ -325,7 +325,8 @@ pub(super) mod tests {
     fn cutouts_of_one_piece_of_sky_travel_together() -> Result<()> {
         let wide = |piece: usize| -> Result<f64> {
             let labelled = example(piece, 1);
-            let predict = |row: &usize| if row / 20 % 4 == 0 { 1 - labelled.labels[*row] } else { labelled.labels[*row] };
+            let predict =
+                |row: &usize| if row / 20 % 4 == 0 { 1 - labelled.labels[*row] } else { labelled.labels[*row] };
             let sets = vec![labelled.sets[0].test.iter().map(predict).collect()];
             let method = Method { name: "m".into(), predicted: vec![sets] };
             let found = OverSets::new(&labelled, 1, 600, 3).f1(&method, None)?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use radio_io::data_set::{BoxShape, CatalogueSource, Coverage, SourceSettings};
-use radio_io::{Manifest, Survey, Table};
+use radio_io::{ColumnData, Manifest, Survey, Table};
 use radio_sim::{SimConfig, Tier};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::labelled::SomeFrames;
 use super::settings::{DataChoice, FigureSettings};
 use super::stage_store::StageStore;
 use crate::cutouts::{around_sources, read_sources, watched};
@@ -66,39 +67,42 @@ pub fn source_settings(max_blank_fraction: f64) -> SourceSettings {
     }
 }
 
-/// A set of cutouts that an encoder learns from.
-#[derive(Clone)]
+/// A set of cutouts that an encoder learns from, in an order that the seed of the draw chose: a smaller pool is the beginning of it.
 pub struct Pool {
-    /// All of them, in an order that the seed of the draw chose: a smaller pool is the beginning of it.
-    manifest: Option<Manifest>,
-    /// Where there is no manifest: the pictures themselves.
-    pictures: Option<Arc<dyn NamedFrames>>,
+    cutouts: Cutouts,
     /// What it depends on.
     pub key: String,
     /// What it is, in words.
     pub words: String,
 }
 
+enum Cutouts {
+    OnMaps(Box<Manifest>),
+    Pictures(SomeFrames),
+}
+
 impl Pool {
     fn of_manifest(path: &Path, words: &str, seed: u64) -> Result<Self> {
         let manifest = Manifest::read(path)?;
         ensure!(!manifest.is_empty(), "{}: no cutout to learn from", path.display());
-        let mut order: Vec<usize> = (0..manifest.len()).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let words = format!("{words}: {}", manifest.len());
-        let manifest = manifest.select(&order, "shuffled")?;
-        Ok(Self { manifest: Some(manifest), pictures: None, key: sha256_of(path)?, words })
+        let manifest = manifest.select(&shuffled(manifest.len(), seed), "shuffled")?;
+        Ok(Self { cutouts: Cutouts::OnMaps(Box::new(manifest)), key: format!("{} {seed}", sha256_of(path)?), words })
     }
 
     /// Labelled pictures as a pool; their labels are not read.
-    pub fn of_pictures(pictures: Arc<dyn NamedFrames>, key: String, words: String) -> Self {
-        Self { manifest: None, pictures: Some(pictures), key, words }
+    pub fn of_pictures(pictures: Arc<dyn NamedFrames>, key: &str, words: String, seed: u64) -> Self {
+        let rows = shuffled(pictures.len(), seed);
+        let cutouts = Cutouts::Pictures(SomeFrames { source: pictures, rows });
+        Self { cutouts, key: format!("{key} {seed}"), words }
     }
 
     /// Cutouts there are.
     pub fn len(&self) -> usize {
-        let pictures = self.pictures.as_ref().map_or(0, |pictures| pictures.len());
-        self.manifest.as_ref().map_or(pictures, Manifest::len)
+        match &self.cutouts {
+            Cutouts::OnMaps(manifest) => manifest.len(),
+            Cutouts::Pictures(pictures) => pictures.rows.len(),
+        }
     }
 
     /// Whether there is none (never).
@@ -106,21 +110,29 @@ impl Pool {
         self.len() == 0
     }
 
-    /// The first `count` cutouts, those that the recipe refuses left out; pictures are always taken whole.
+    /// The first `count` cutouts; of those on maps the ones that the recipe refuses are left out.
     ///
     /// # Errors
     /// If a mosaic is missing or changed, or none can be used.
     pub fn frames(&self, count: usize, settings: &FigureSettings) -> Result<Arc<dyn NamedFrames>> {
-        match (&self.manifest, &self.pictures) {
-            (Some(manifest), _) => {
-                let rows: Vec<usize> = (0..count.min(manifest.len())).collect();
-                let part = manifest.select(&rows, &format!("took the first {}", rows.len()))?;
-                Ok(ManifestFrames::new(&part, None, &settings.recipe().into())?)
+        let count = count.min(self.len());
+        Ok(match &self.cutouts {
+            Cutouts::OnMaps(manifest) => {
+                let rows: Vec<usize> = (0..count).collect();
+                let part = manifest.select(&rows, &format!("took the first {count}"))?;
+                ManifestFrames::new(&part, None, &settings.recipe().into())?
             }
-            (None, Some(pictures)) => Ok(Arc::clone(pictures)),
-            (None, None) => anyhow::bail!("{}: holds nothing", self.words),
-        }
+            Cutouts::Pictures(SomeFrames { source, rows }) => {
+                Arc::new(SomeFrames { source: Arc::clone(source), rows: rows[..count].to_vec() })
+            }
+        })
     }
+}
+
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    order
 }
 
 /// Blind frames to learn from; `None` where there is no survey.
@@ -211,7 +223,7 @@ fn extended_sources(objects: &Path) -> Result<Vec<CatalogueSource>> {
     let detectable = table.column("detectable")?;
     let is_source = |row: &usize| {
         let row = *row;
-        detectable.cell(row) == "true"
+        matches!(&detectable.data, ColumnData::Bool(values) if values[row] == Some(true))
             && snr[row] >= LEAST_SNR
             && size[row] > 0.0
             && (peaks[row] >= 2.0 || kinds[row].starts_with("EXTENDED"))

@@ -197,7 +197,10 @@ impl FigureOptions {
                 DataChoice::Survey { survey: survey.clone(), catalogue: catalogue.clone() }
             }
             (_, _, Some(survey), None) => {
-                bail!("--survey {}: say what is classified, with --catalogue or --images and --labels", survey.display())
+                bail!(
+                    "--survey {}: say what is classified, with --catalogue or --images and --labels",
+                    survey.display()
+                )
             }
             _ => {
                 let (tier, crowding) = if self.quick { (Tier::Tiny, QUICK_CROWDING) } else { (self.tier.into(), 1.0) };
@@ -205,9 +208,8 @@ impl FigureOptions {
             }
         };
         let or = |quick: u64, full: u64| if self.quick { quick } else { full };
-        let count = |given: Option<usize>, quick: usize, full: usize| {
-            given.unwrap_or(if self.quick { quick } else { full })
-        };
+        let count =
+            |given: Option<usize>, quick: usize, full: usize| given.unwrap_or(if self.quick { quick } else { full });
         let mut seeds = self.seeds.clone();
         if seeds.is_empty() {
             seeds = if views { VIEWS_SEEDS[..if self.quick { 2 } else { 3 }].to_vec() } else { vec![1] };
@@ -232,7 +234,7 @@ impl FigureOptions {
                 steps: self.fine_tune_steps.unwrap_or(or(8, 400)),
                 batch_size: 32,
                 rates: if self.quick { vec![1e-3] } else { vec![2e-4, 1e-3, 4e-3] },
-                shares: if self.quick { vec![0.1, 1.0] } else { vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0] },
+                shares: if self.quick { vec![0.05, 1.0] } else { vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0] },
             },
             resamples: 1000,
         };

@@ -71,9 +71,12 @@ pub fn views(options: &FigureOptions) -> Result<String> {
     };
     let rows: Vec<_> = found.f1.iter().map(|(name, f1)| (name.clone(), bar(*f1))).collect();
     let differences: Vec<_> = found.differences.iter().map(|(name, found)| (name.clone(), bar(*found))).collect();
-    let figures = named_bars("F1 over all classes", "F1 / %", &rows, false)
-        .into_iter()
-        .chain(named_bars("Paired differences", "points of F1", &differences, true));
+    let figures = named_bars("F1 over all classes", "F1 / %", &rows, false).into_iter().chain(named_bars(
+        "Paired differences",
+        "points of F1",
+        &differences,
+        true,
+    ));
     let (blind, centred) = (methods.first(), methods.get(1));
     let page = Found {
         stem: "views",

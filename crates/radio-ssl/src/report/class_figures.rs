@@ -7,8 +7,10 @@ use super::drawing::{Anchor, Drawing, Ink, Lettering, Mark, Pen, line, rectangle
 pub(super) const SERIES: [Ink; 8] =
     [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Orange, Ink::Purple, Ink::Sky, Ink::Grey, Ink::Slate];
 
-/// Left edge of the plot where names stand beside it.
-const NAMED_LEFT: f64 = 150.0;
+/// Left edge of the plot where names stand beside it, for short and for long names.
+const NAMED_LEFT: (f64, f64) = (130.0, 214.0);
+/// Width of a letter.
+const LETTER: f64 = 6.9;
 /// Most rows of a figure, so that their names do not touch.
 const MOST_ROWS: usize = 14;
 
@@ -26,11 +28,16 @@ pub struct Bar {
 /// Values by name, one below the other; the first at the top. With `zero` a line marks no difference. `None` without a row that can
 /// be drawn.
 pub fn named_bars(title: &str, unit: &str, rows: &[(String, Bar)], zero: bool) -> Option<Drawing> {
-    let rows: Vec<&(String, Bar)> =
-        rows.iter().filter(|(_, bar)| [bar.value, bar.low, bar.high].into_iter().all(drawable)).take(MOST_ROWS).collect();
+    let rows: Vec<&(String, Bar)> = rows
+        .iter()
+        .filter(|(_, bar)| [bar.value, bar.low, bar.high].into_iter().all(drawable))
+        .take(MOST_ROWS)
+        .collect();
     let ends = rows.iter().flat_map(|(_, bar)| [bar.low, bar.high, bar.value]);
     let range = Range::around(ends.chain(zero.then_some(0.0)))?.widened(0.06);
-    let across = |value: f64| NAMED_LEFT + (value - range.low) / (range.high - range.low) * (RIGHT - NAMED_LEFT);
+    let longest = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let left = (20.0 + LETTER * longest as f64).clamp(NAMED_LEFT.0, NAMED_LEFT.1);
+    let across = |value: f64| left + (value - range.low) / (range.high - range.low) * (RIGHT - left);
     let (top, bottom) = (40.0, 284.0);
     let mut marks = heading(title, "");
     for tick in ticks(range) {
@@ -42,13 +49,14 @@ pub fn named_bars(title: &str, unit: &str, rows: &[(String, Bar)], zero: bool) -
         let pen = Pen { ink: Ink::Text, width: 1.2, dash: &[3.0, 3.0] };
         marks.push(line(vec![(across(0.0), top), (across(0.0), bottom)], pen));
     }
-    marks.push(rectangle((NAMED_LEFT, top), (RIGHT, bottom), None, Some(Pen::hair(Ink::Edge))));
-    marks.push(text((NAMED_LEFT + RIGHT) / 2.0, bottom + 36.0, Lettering::Quiet, Anchor::Middle, unit));
-    let step = (bottom - top) / rows.len() as f64;
+    marks.push(rectangle((left, top), (RIGHT, bottom), None, Some(Pen::hair(Ink::Edge))));
+    marks.push(text((left + RIGHT) / 2.0, bottom + 36.0, Lettering::Quiet, Anchor::Middle, unit));
+    let first = top + 10.0; // room for the number of the first row
+    let step = (bottom - first) / rows.len() as f64;
     for (place, (name, bar)) in rows.iter().enumerate() {
-        let y = top + (place as f64 + 0.5) * step;
+        let y = first + (place as f64 + 0.5) * step;
         let ink = SERIES.get(place).copied().unwrap_or(Ink::Text);
-        marks.push(text(NAMED_LEFT - 8.0, y + 4.5, Lettering::Plain, Anchor::End, &short(name, 19)));
+        marks.push(text(left - 8.0, y + 4.5, Lettering::Plain, Anchor::End, &short(name, 31)));
         marks.push(line(vec![(across(bar.low), y), (across(bar.high), y)], Pen::bold(ink)));
         marks.push(Mark::Circle { centre: (across(bar.value), y), radius: 4.5, fill: ink, pen: None });
         let words = format!("{:.1}", bar.value);
@@ -86,7 +94,8 @@ pub fn bars_by_class(
         }
         marks.push(text(left + step / 2.0, bottom + 17.0, Lettering::Quiet, Anchor::Middle, &short(name, most)));
         for (method, bars) in values.iter().enumerate() {
-            let Some(bar) = bars.get(class).filter(|bar| [bar.value, bar.low, bar.high].into_iter().all(drawable)) else {
+            let Some(bar) = bars.get(class).filter(|bar| [bar.value, bar.low, bar.high].into_iter().all(drawable))
+            else {
                 continue;
             };
             let x = left + step * (method as f64 + 1.0) / (values.len() as f64 + 1.0);
@@ -145,7 +154,9 @@ mod tests {
     fn values_are_drawn_and_what_is_undefined_is_left_out() {
         let rows = vec![("blind".to_owned(), bar(71.2)), ("nothing".to_owned(), bar(f64::NAN))];
         let drawn = svg(&named_bars("F1", "%", &rows, true).unwrap(), Style::Standalone);
-        assert!(drawn.contains("71.2") && drawn.contains("blind") && !drawn.contains("nothing") && !drawn.contains("NaN"));
+        assert!(
+            drawn.contains("71.2") && drawn.contains("blind") && !drawn.contains("nothing") && !drawn.contains("NaN")
+        );
         assert_eq!(named_bars("F1", "%", &rows[1..], false), None);
         let values = vec![vec![bar(50.0), bar(60.0)], vec![bar(70.0)]];
         let (classes, methods) = (["1C-1P".to_owned(), "all".to_owned()], ["a".to_owned(), "b".to_owned()]);

@@ -15,7 +15,13 @@ pub fn confusion_figure(title: &str, result: &str, classes: &[String], counts: &
     let (left, top, bottom) = (112.0, 56.0, 306.0);
     let (width, height) = ((RIGHT - left) / n as f64, (bottom - top) / n as f64);
     let mut marks = heading(title, result);
-    marks.push(text((left + RIGHT) / 2.0, bottom + 18.0, Lettering::Quiet, Anchor::Middle, "predicted class (columns), true class (rows)"));
+    marks.push(text(
+        (left + RIGHT) / 2.0,
+        bottom + 18.0,
+        Lettering::Quiet,
+        Anchor::Middle,
+        "predicted class (columns), true class (rows)",
+    ));
     for (row, (name, counts)) in classes.iter().zip(counts).enumerate() {
         let all: u64 = counts.iter().sum();
         let y = top + row as f64 * height;
@@ -30,7 +36,13 @@ pub fn confusion_figure(title: &str, result: &str, classes: &[String], counts: &
             let fill = (count > 0).then_some((ink, (0.04 + 0.56 * share).min(0.6)));
             marks.push(rectangle((x, y), (x + width, y + height), fill, Some(Pen::hair(Ink::Grid))));
             let middle = (x + width / 2.0, y + height / 2.0);
-            marks.push(text(middle.0, middle.1 + 1.0, Lettering::Plain, Anchor::Middle, &format!("{:.1}", 100.0 * share)));
+            marks.push(text(
+                middle.0,
+                middle.1 + 1.0,
+                Lettering::Plain,
+                Anchor::Middle,
+                &format!("{:.1}", 100.0 * share),
+            ));
             if n <= 8 {
                 marks.push(text(middle.0, middle.1 + 15.0, Lettering::Quiet, Anchor::Middle, &count.to_string()));
             }

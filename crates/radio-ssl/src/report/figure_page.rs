@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use atomic_file::write_atomically;
 
+use super::ReportError;
 use super::drawing::Drawing;
 use super::page::{aside, escape, facts, plots, provenance};
 use super::raster::picture;
 use super::sky_tile::encode_png;
 use super::svg::{Style, plot_css, svg};
-use super::ReportError;
 
 /// Everything that a page shows. An empty list drops its section.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +130,12 @@ fn markdown(page: &FigurePage) -> String {
         text.push_str(&format!("{line}\n\n"));
     }
     for (number, drawing) in page.figures.iter().enumerate() {
-        text.push_str(&format!("![{}]({}-{}.svg)\n\n", drawing.description.replace(['[', ']'], ""), page.stem, number + 1));
+        text.push_str(&format!(
+            "![{}]({}-{}.svg)\n\n",
+            drawing.description.replace(['[', ']'], ""),
+            page.stem,
+            number + 1
+        ));
     }
     for table in &page.tables {
         text.push_str(&format!("## {}\n\n", table.heading));

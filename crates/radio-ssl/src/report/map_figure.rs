@@ -26,8 +26,7 @@ pub fn map_figure(title: &str, result: &str, classes: &[ClassPoints]) -> Option<
             let Some(point) = points.get(k).map(|p| p.map(f64::from)).filter(|p| p.iter().all(|v| drawable(*v))) else {
                 continue;
             };
-            let centre =
-                (LEFT + share(point[0], x) * (RIGHT - LEFT), bottom - share(point[1], y) * (bottom - top));
+            let centre = (LEFT + share(point[0], x) * (RIGHT - LEFT), bottom - share(point[1], y) * (bottom - top));
             let fill = SERIES.get(class).copied().unwrap_or(Ink::Text);
             marks.push(Mark::Circle { centre, radius, fill, pen: None });
         }
@@ -47,7 +46,11 @@ mod tests {
             ("2C-2P".to_owned(), vec![[2.0, 3.0], [1.0, 1.0], [0.5, 2.0]]),
         ];
         let drawn = svg(&map_figure("map", "", &classes).unwrap(), Style::Standalone);
-        assert_eq!(drawn.matches("class=\"f-blue\"").count(), 1 + 1, "one in the key; a place that is not a number is left out");
+        assert_eq!(
+            drawn.matches("class=\"f-blue\"").count(),
+            1 + 1,
+            "one in the key; a place that is not a number is left out"
+        );
         assert_eq!(drawn.matches("class=\"f-vermilion\"").count(), 1 + 3);
         assert_eq!(map_figure("map", "", &[]), None);
     }

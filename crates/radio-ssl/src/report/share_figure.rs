@@ -9,9 +9,8 @@ pub type ShareLine = (String, Vec<(usize, Bar)>);
 
 /// The figure; scores in percent. `None` without a point that can be drawn.
 pub fn share_figure(title: &str, result: &str, lines: &[ShareLine]) -> Option<Drawing> {
-    let is_drawn = |(labels, bar): &&(usize, Bar)| {
-        *labels > 0 && [bar.value, bar.low, bar.high].into_iter().all(drawable)
-    };
+    let is_drawn =
+        |(labels, bar): &&(usize, Bar)| *labels > 0 && [bar.value, bar.low, bar.high].into_iter().all(drawable);
     let points = || lines.iter().flat_map(|(_, points)| points.iter().filter(is_drawn));
     let x = Range::around(points().map(|(labels, _)| (*labels as f64).log10()))?.widened(0.04);
     let y = Range::around(points().flat_map(|(_, bar)| [bar.low, bar.high]))?.widened(0.04);
