@@ -286,7 +286,8 @@ pub(super) mod tests {
 
     /// Wrong on every `period`-th cutout.
     pub(in super::super) fn wrong_every(labelled: &Labelled, period: usize, seeds: usize) -> Method {
-        let predict = |row: &usize| if row % period == 0 { 1 - labelled.labels[*row] } else { labelled.labels[*row] };
+        let predict =
+            |row: &usize| if row.is_multiple_of(period) { 1 - labelled.labels[*row] } else { labelled.labels[*row] };
         let sets: Vec<Vec<usize>> = labelled.sets.iter().map(|set| set.test.iter().map(predict).collect()).collect();
         Method { name: format!("wrong every {period}"), predicted: vec![sets; seeds] }
     }
@@ -325,8 +326,9 @@ pub(super) mod tests {
     fn cutouts_of_one_piece_of_sky_travel_together() -> Result<()> {
         let wide = |piece: usize| -> Result<f64> {
             let labelled = example(piece, 1);
-            let predict =
-                |row: &usize| if row / 20 % 4 == 0 { 1 - labelled.labels[*row] } else { labelled.labels[*row] };
+            let predict = |row: &usize| {
+                if (row / 20).is_multiple_of(4) { 1 - labelled.labels[*row] } else { labelled.labels[*row] }
+            };
             let sets = vec![labelled.sets[0].test.iter().map(predict).collect()];
             let method = Method { name: "m".into(), predicted: vec![sets] };
             let found = OverSets::new(&labelled, 1, 600, 3).f1(&method, None)?;
