@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use radio_sim::Tier;
 
 use super::encoders::{Pools, Pretrained, TrainedEncoder, pretrained};
 use super::frozen::{Describer, Frozen, frozen};
@@ -9,7 +10,7 @@ use super::labelled::{Labelled, labelled};
 use super::linear_heads::linear_heads;
 use super::over_sets::{Method, OverSets};
 use super::pools::{Pool, blind_pool, centred_pool};
-use super::settings::{FigureOptions, FigureSettings};
+use super::settings::{DataChoice, FigureOptions, FigureSettings};
 use super::stage_store::StageStore;
 use crate::compute::use_compute;
 
@@ -139,6 +140,12 @@ impl Experiment {
     /// What a reader should know before the numbers.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if matches!(self.settings.data, DataChoice::Simulated { tier: Tier::Tiny, .. }) {
+            notes.push(
+                "A smoke run on one square degree: it shows that every stage works; its verdicts say nothing about the method."
+                    .into(),
+            );
+        }
         if self.settings.is_simulated() {
             notes.push(crate::report::SIMULATED_SKY_NOTE.replace("paper's rows", "paper's figures"));
         } else {

@@ -8,7 +8,7 @@ pub(super) const SERIES: [Ink; 8] =
     [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Orange, Ink::Purple, Ink::Sky, Ink::Grey, Ink::Slate];
 
 /// Left edge of the plot where names stand beside it, for short and for long names.
-const NAMED_LEFT: (f64, f64) = (130.0, 214.0);
+const NAMED_LEFT: (f64, f64) = (130.0, 238.0);
 /// Width of a letter.
 const LETTER: f64 = 6.9;
 /// Most rows of a figure, so that their names do not touch.
