@@ -135,7 +135,9 @@ pub fn run(options: &Table4Options) -> (Table4Outcome, String) {
         }
     }
     let page = std::fs::read_to_string(report.join("index.html")).unwrap();
-    // Without the pictures, whose letters may spell anything.
+    // Without the pictures, whose letters may spell anything: those of the map are in one list.
+    let (before, map) = page.split_once("\"pictures\":{").unwrap_or((&page, ""));
+    let page = before.to_owned() + map.split_once('}').map_or("", |pieces| pieces.1);
     let mut parts = page.split("base64,");
     let mut markup = parts.next().unwrap_or_default().to_owned();
     parts.for_each(|part| markup.push_str(part.split_once("\"/>").map_or(part, |pieces| pieces.1)));
