@@ -61,7 +61,7 @@ fn trunk(width: usize) -> ResNet {
     ResNet::new(ResNetConfig { depth: Depth::ResNet18, width }, &mut ChaCha8Rng::seed_from_u64(0))
 }
 
-fn norm_of(trunk: &Trunk, gradients: &[Vec<f32>], name: &str) -> f64 {
+fn norm_of(trunk: &ResNet, gradients: &[Vec<f32>], name: &str) -> f64 {
     let place = trunk.parameters().iter().position(|p| p.name == name).unwrap_or_else(|| panic!("no parameter {name}"));
     gradients[place].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt()
 }
@@ -77,8 +77,9 @@ fn golden_slim_resnet_in_both_modes_with_all_gradients() {
         }
     }
     let file = Loaded { path: "resnet.safetensors".into(), checkpoint: file };
-    let mut trunk = Trunk::from(trunk(16));
-    file.load_trunk(&mut trunk).unwrap();
+    let mut loaded = Trunk::from(trunk(16));
+    file.load_trunk(&mut loaded).unwrap();
+    let Trunk::ResNet(mut trunk) = loaded else { panic!("another network") };
     let (weight, bias) = (tensor(&values["slim.weight.fc.weight"]), tensor(&values["slim.weight.fc.bias"]));
     let images = tensor(&values["slim.input"]);
 
