@@ -137,7 +137,8 @@ impl LabelledSet {
             SetName::Mirabest => Some(catalogue_columns(&pictures, &["size_arcsec".into()])?),
             _ => None,
         };
-        let facts = own.facts(&recipe_for(name, &Recipe::paper(64)));
+        // At the pixels' own size: a flat channel that is shrunk gets soft edges and is flat no longer.
+        let facts = own.facts(&recipe_for(name, &Recipe::paper(OWN_SIDE)));
         ensure!(
             facts.unusable.is_empty(),
             "{}: pictures that cannot be used: {:?}; every one is expected to be",
