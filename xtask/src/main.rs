@@ -58,11 +58,6 @@ enum Task {
     /// Figure 7: F1 against the number of labels, from a pre-trained encoder and from scratch.
     #[command(after_help = FIGURE_EXAMPLES)]
     ReproduceFig7(Box<FigureOptions>),
-    /// Experiments that the paper reports without a figure.
-    Experiment {
-        #[command(subcommand)]
-        which: ExperimentName,
-    },
     /// Table 4 for several ways to train on several skies, with the differences pooled.
     ///
     /// Run again after Ctrl-C or a kill, the same command continues.
@@ -75,13 +70,13 @@ enum Task {
         #[command(flatten)]
         compute: ComputeOptions,
     },
-    /// What pre-training is worth on real sets: tables with intervals, figures, verdicts.
+    /// What pre-training is worth, on real sets and on the simulated sky: tables with intervals, figures, verdicts.
     ///
     /// Run again after Ctrl-C or a kill, the same command continues and ends with the same JSON.
     #[command(after_help = radio_ssl::experiments::EXAMPLES)]
     Experiment {
         #[command(subcommand)]
-        experiment: Experiment,
+        experiment: ExperimentName,
         #[command(flatten)]
         compute: ComputeOptions,
     },
@@ -135,6 +130,8 @@ enum Task {
 
 #[derive(Subcommand)]
 enum ExperimentName {
+    #[command(flatten)]
+    Real(Experiment),
     /// Blind against source-centred against two-stage pre-training, at equal steps, over three seeds.
     #[command(after_help = FIGURE_EXAMPLES)]
     Views(Box<FigureOptions>),
@@ -196,15 +193,19 @@ fn run(task: Task) -> Result<()> {
         Task::ReproduceFig5(options) => print_page(fig5::figure5(&options)?),
         Task::ReproduceFig6(options) => print_page(fig6::figure6(&options)?),
         Task::ReproduceFig7(options) => print_page(fig7::figure7(&options)?),
-        Task::Experiment { which: ExperimentName::Views(options) } => print_page(views::views(&options)?),
         Task::Campaign { plan, checkpoints, compute } => {
             use_compute(&compute)?;
             campaign::campaign(&plan, checkpoints.every())
         }
         Task::Experiment { experiment, compute } => {
             use_compute(&compute)?;
-            println!("{}", radio_ssl::experiments::run(&experiment)?.display());
-            Ok(())
+            match experiment {
+                ExperimentName::Views(options) => print_page(views::views(&options)?),
+                ExperimentName::Real(experiment) => {
+                    println!("{}", radio_ssl::experiments::run(&experiment)?.display());
+                    Ok(())
+                }
+            }
         }
         Task::Test => cargo(&["test", "--workspace"]),
         Task::Golden => {

@@ -130,7 +130,7 @@ pub fn pretrained(
         let place = store.place(&name, &(config.to_toml()?, &pool.key, plan.frames, &origin))?;
         let folder = RunFolder::new(&place.folder);
         let done = folder.checkpoint();
-        let extras = TrainingExtras { start_from: start_from.take(), events: None };
+        let extras = TrainingExtras { start_from: start_from.take(), ..TrainingExtras::default() };
         // The folder's name says what is in it: a finished training needs no cutouts.
         let frames = match done.exists() {
             true => trained_on(&done)?,
@@ -165,7 +165,7 @@ fn config(settings: &FigureSettings, plan: Plan, augmenter: Augmenter, seed: u64
         warmup_epochs: plan.warmup_epochs,
         batch_size: plan.batch,
         precision: settings.precision,
-        backbone: settings.network,
+        backbone: settings.network.into(),
         recipe: settings.recipe().into(),
         augmenter,
         ..SimClrConfig::laptop(seed, settings.side, plan.batch, plan.epochs)

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use cls_morph::features::{Extraction, Scale, Turns, extract};
+use cls_morph::features::{Extraction, Layers, Scale, Turns, extract};
 use ndarray::Array2;
 use radio_augment::FrameSource;
 use radio_io::FeatureTable;
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use radio_tensor::weights::{InputChoice, read_encoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -115,6 +115,7 @@ fn extraction(settings: &FigureSettings, describer: &Describer) -> Extraction {
     let first = matches!(describer, Describer::RandomWeights { .. });
     Extraction {
         scales: vec![Scale { crop: None, size: settings.side }],
+        layers: Layers::Last,
         turns: Turns::Four,
         recompute_batch_norm: settings.recompute_batch_norm || first,
         batch_size: BATCH,
@@ -135,17 +136,19 @@ fn place_of(
     }
 }
 
-fn trunk_of(describer: &Describer, settings: &FigureSettings) -> Result<ResNet> {
+fn trunk_of(describer: &Describer, settings: &FigureSettings) -> Result<Trunk> {
     Ok(match describer {
         Describer::ImageNet { file } => read_encoder(file, InputChoice::Recorded)?.trunk,
         Describer::Pretrained(encoder) => read_encoder(&encoder.checkpoint, InputChoice::Recorded)?.trunk,
-        Describer::RandomWeights { seed } => ResNet::new(settings.network, &mut ChaCha8Rng::seed_from_u64(*seed)),
+        Describer::RandomWeights { seed } => {
+            Trunk::new(settings.network.into(), &mut ChaCha8Rng::seed_from_u64(*seed))?
+        }
         Describer::Rings | Describer::Pixels => anyhow::bail!("{}: no network", describer.name()),
     })
 }
 
 fn of_network(
-    trunk: &mut ResNet,
+    trunk: &mut Trunk,
     settings: &FigureSettings,
     labelled: &Labelled,
     extraction: &Extraction,

@@ -9,7 +9,7 @@ use cls_morph::features::Turns;
 use cls_morph::probes::draws::label_fraction;
 use cls_morph::probes::probe::Predictions;
 use cls_morph::{FineTuning, fine_tune, one_class_each};
-use radio_tensor::resnet::ResNet;
+use radio_tensor::trunk::Trunk;
 use radio_tensor::weights::{InputChoice, read_encoder};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -48,7 +48,7 @@ impl Start {
         }
     }
 
-    fn trunk(&self) -> Result<Option<ResNet>> {
+    fn trunk(&self) -> Result<Option<Trunk>> {
         let read = |path: &Path| Ok(Some(read_encoder(path, InputChoice::Recorded)?.trunk));
         match self {
             Self::Scratch => Ok(None),
@@ -219,7 +219,7 @@ fn config(settings: &FigureSettings, seed: u64, rate: f64, labels: usize) -> Cla
     let batch = settings.fine_tuning.batch_size;
     let mut config = ClassifierConfig {
         peak_lr: rate,
-        backbone: settings.network,
+        backbone: settings.network.into(),
         precision: settings.precision,
         recipe: settings.recipe(),
         ..ClassifierConfig::laptop(seed, settings.side, batch, 1)
