@@ -109,7 +109,8 @@ fn nothing_to_do_is_an_error_and_a_break_is_not() {
 
 #[test]
 fn the_dihedral_mean_does_not_feel_a_mirror_and_stages_end_in_the_last_map() {
-    let trunk = ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1));
+    let trunk: Trunk =
+        ResNet::new(ResNetConfig { depth: Depth::ResNet18, width: 4 }, &mut ChaCha8Rng::seed_from_u64(1)).into();
     let images = ndarray::Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
         (((n + 1) * y * 7 + x * (3 + c)) % 17) as f32 / 17.0
     });
@@ -119,7 +120,7 @@ fn the_dihedral_mean_does_not_feel_a_mirror_and_stages_end_in_the_last_map() {
         let four = [of(&images, Turns::Four, layers), of(&mirrored, Turns::Four, layers)];
         let dihedral = [of(&images, Turns::Dihedral, layers), of(&mirrored, Turns::Dihedral, layers)];
         assert!(apart(&dihedral[0], &dihedral[1]) < 1e-5 && apart(&four[0], &four[1]) > 1e-4, "{layers:?}");
-        assert_eq!(dihedral[0].ncols(), layers.features(trunk.config()));
+        assert_eq!(dihedral[0].ncols(), layers.features(&trunk.config()));
     }
     let stages = of(&images, Turns::One, Layers::EveryStage);
     assert_eq!(stages.ncols(), 2 * (4 + 8 + 16 + 32));
