@@ -45,7 +45,7 @@ pub fn claim(options: &ExperimentOptions) -> Result<ExperimentResult> {
                     let gain = bench.compare(first, second)?.accuracy;
                     verdict.push(format!(
                         "{}, {} % of labels, {}: fine-tuned minus scratch {} points: {}.",
-                        bench.block.title,
+                        bench.block.short_title(),
                         100.0 * fraction,
                         recipe.name,
                         gain.percent(true),

@@ -144,19 +144,19 @@ fn plan(workshop: &mut Workshop, ways: &[Way], splits: &[&Split], recipes: &[Enc
 /// Paired differences and what they say: learned against rings, against random weights, fine-tuned against scratch.
 fn judge(bench: &mut Bench, recipes: &[EncoderRecipe]) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    let heading = bench.block.title.clone();
+    let heading = bench.block.short_title();
     let rings = bench.best(RINGS, 1.0);
     let mut say = |bench: &mut Bench, first: Option<usize>, second: Option<usize>| -> Result<()> {
         if let (Some(first), Some(second)) = (first, second) {
             let found = bench.compare(first, second)?;
             let words = match found.accuracy.against(0.0) {
-                Standing::Above => "better than",
-                Standing::Below => "worse than",
+                Standing::Above => "is better than",
+                Standing::Below => "is worse than",
                 Standing::CannotTell => "cannot be told from",
             };
             let (first, second) = (&found.first, &found.second);
             lines.push(format!(
-                "{heading}: {first} is {words} {second}: accuracy {} points, macro F1 {}.",
+                "{heading}: {first} {words} {second}: accuracy {} points, macro F1 {}.",
                 found.accuracy.percent(true),
                 found.macro_f1.percent(true)
             ));
@@ -215,8 +215,8 @@ fn against_marks(block: &Block, recipes: &[EncoderRecipe]) -> Vec<String> {
         let share =
             if mark.fraction < 1.0 { format!(" with {} % of labels", 100.0 * mark.fraction) } else { String::new() };
         Some(format!(
-            "{}: {}, accuracy {} %, is {} {:.1} % ({}{share}).",
-            block.title,
+            "{}: {}, accuracy {} %, {} {:.1} % ({}{share}).",
+            block.short_title(),
             row.words(),
             row.accuracy.percent(false),
             row.accuracy.against(printed).words(),

@@ -38,13 +38,9 @@ pub fn write(result: &ExperimentResult, folder: &Path) -> Result<PathBuf> {
 
 fn drawings(block: &Block) -> Vec<(&'static str, &'static str, Drawing)> {
     let bars =
-        bars_figure("All labels", &short_title(block), &bars(block)).map(|d| ("bars", "Accuracy, all labels", d));
-    let curves = label_figure(&short_title(block), &curves(block)).map(|d| ("labels", "Accuracy against labels", d));
+        bars_figure("All labels", &block.short_title(), &bars(block)).map(|d| ("bars", "Accuracy, all labels", d));
+    let curves = label_figure(&block.short_title(), &curves(block)).map(|d| ("labels", "Accuracy against labels", d));
     bars.into_iter().chain(curves).collect()
-}
-
-fn short_title(block: &Block) -> String {
-    format!("{}, {}", block.set, block.split)
 }
 
 /// For each name its best method with all labels, best name first; rings are always among them.
@@ -64,7 +60,7 @@ fn bars(block: &Block) -> Vec<Bar> {
     }
     rows.truncate(BARS);
     let bar = |row: &&Row| Bar {
-        name: format!("{}, {}", row.name, row.method),
+        name: figure_name(&format!("{}, {}", row.name, row.method)),
         value: row.accuracy.value,
         low: row.accuracy.low,
         high: row.accuracy.high,
@@ -106,7 +102,13 @@ fn curves(block: &Block) -> Vec<LabelCurve> {
     let (rivals, others): (Vec<_>, Vec<_>) = curves.into_iter().partition(|(_, curve)| is_rival(&curve.name));
     let rivals: Vec<_> = rivals.into_iter().take(2).collect();
     let room = CURVES - rivals.len();
-    rivals.into_iter().chain(others.into_iter().take(room)).map(|(_, curve)| curve).collect()
+    let named = |(_, curve): (f64, LabelCurve)| LabelCurve { name: figure_name(&curve.name), ..curve };
+    rivals.into_iter().chain(others.into_iter().take(room)).map(named).collect()
+}
+
+/// A name as a figure has room for it.
+fn figure_name(name: &str) -> String {
+    name.replace("BN anew, every stage", "BN, stages").replace("random weights", "random").replace(", trained", "")
 }
 
 fn markdown(result: &ExperimentResult, figures: &[(String, &str, String)]) -> String {

@@ -148,6 +148,11 @@ pub struct Mark {
 }
 
 impl Block {
+    /// `mirabest, folds`.
+    pub fn short_title(&self) -> String {
+        format!("{}, {}", self.set, self.split)
+    }
+
     pub(super) fn new(set: &LabelledSet, split: &Split) -> Self {
         let count = |class: usize| set.labels.iter().filter(|&&label| label == class).count();
         let groups: std::collections::BTreeSet<usize> = set.groups.iter().copied().collect();

@@ -23,7 +23,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Where another figure lies, in words.
+    /// Where it lies against a mark.
     pub fn against(self, mark: f64) -> Standing {
         if self.low > mark {
             Standing::Above
@@ -57,9 +57,9 @@ impl Standing {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Above => "above",
-            Self::CannotTell => "cannot tell from",
-            Self::Below => "below",
+            Self::Above => "is above",
+            Self::CannotTell => "cannot be told from",
+            Self::Below => "is below",
         }
     }
 }

@@ -45,14 +45,14 @@ pub fn bars_figure(title: &str, result: &str, bars: &[Bar]) -> Option<Drawing> {
     for (lane, bar) in bars.iter().enumerate() {
         let ink = if bar.hand_made { Ink::Vermilion } else { Ink::Blue };
         let top = panel.top + lane as f64 * height;
-        let y = top + 0.78 * height;
+        let y = top + 0.82 * height;
         let at = |value: f64| panel.place((100.0 * value, 0.0)).map(|(x, _)| x);
         if let (Some(low), Some(middle), Some(high)) = (at(bar.low), at(bar.value), at(bar.high)) {
             body.push(line(vec![(low, y), (high, y)], Pen { ink, width: 2.2, dash: &[] }));
             body.push(rectangle((middle - 3.0, y - 3.5), (middle + 3.0, y + 3.5), Some((ink, 1.0)), None));
         }
-        let words = format!("{}  {:.1}", short(&bar.name, LETTERS), 100.0 * bar.value);
-        body.push(text(LEFT + 6.0, top + 0.55 * height, Lettering::Halo, Anchor::Start, &words));
+        let words = format!("{:.1}  {}", 100.0 * bar.value, short(&bar.name, LETTERS));
+        body.push(text(LEFT + 6.0, top + 0.52 * height, Lettering::Halo, Anchor::Start, &words));
     }
     Some(drawing(&format!("{title}: accuracy of each method with its interval"), body))
 }
