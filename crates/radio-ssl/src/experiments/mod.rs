@@ -1,7 +1,7 @@
 //! Experiments on real sets: `cargo xtask experiment NAME`. What pre-training is worth, with intervals and without leaks.
 //!
 //! Reading order: [`on_set`], every way to describe or train on one labelled set; [`encoders`], the table of encoders;
-//! [`sets`] and [`pools`], what is looked at and trained on; [`probing`] and [`training`], the units of work; [`unit`], how a
+//! [`sets`] and [`pools`], what is looked at and trained on; [`probing`] and [`training`], the units of work; [`mod@unit`], how a
 //! killed experiment continues; [`scoring`], intervals and paired differences; [`page`], what is written.
 //!
 //! Rules. Objects within 270" of each other are never on two sides of a fold. Hyperparameters are chosen inside the training
