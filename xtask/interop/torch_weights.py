@@ -168,7 +168,7 @@ def make(folder):
         write(model.state_dict(), folder / name)
         model.heads = torch.nn.Identity()
         with torch.no_grad():
-            features = model(images)
+            features = model(images).contiguous()
         save_file(dict(images=images, features=features), folder / f"{name}.expected.safetensors")
         cases.append(dict(case=name, largest=float(features.abs().max()), ok=True))
     return cases
