@@ -2,6 +2,7 @@
 use ndarray::{Array1, Array2, ArrayView2};
 
 use super::minimise::minimise;
+use super::row_space::RowSpace;
 use super::standardise::Standardiser;
 use crate::error::{ClassError, Result, check_labels};
 
@@ -45,22 +46,28 @@ impl Logistic {
             return Err(ClassError::Setting { name: "inverse_penalty", expected: "a finite number above 0", found });
         }
         let standardiser = Standardiser::fit(rows)?;
-        let x = standardiser.apply(rows)?;
+        let rows = standardiser.apply(rows)?;
         let planes = if n_classes == 2 { 1 } else { n_classes };
+        let space = RowSpace::pays(rows.nrows(), rows.ncols()).then(|| RowSpace::of(&rows));
+        let x = space.as_ref().map_or(&rows, |space| &space.coordinates);
         let (n, p) = x.dim();
         let penalty = 1.0 / (inverse_penalty * n as f64);
         let objective = |place: &[f64], gradient: &mut [f64]| {
             let (weights, intercepts) = unpack(place, planes, p);
-            let mut residual = logits(&x, &weights, &intercepts);
+            let mut residual = logits(x, &weights, &intercepts);
             let loss = loss_and_residual(&mut residual, labels) / n as f64;
             residual /= n as f64;
-            let slope = residual.t().dot(&x) + &weights * penalty;
+            let slope = weighted_sums(&residual, x) + &weights * penalty;
             gradient[..planes * p].iter_mut().zip(&slope).for_each(|(g, s)| *g = *s);
             gradient[planes * p..].iter_mut().zip(residual.columns()).for_each(|(g, column)| *g = column.sum());
             loss + 0.5 * penalty * weights.iter().map(|w| w * w).sum::<f64>()
         };
         let found = minimise(objective, vec![0.0; planes * (p + 1)], TOLERANCE, MOST_STEPS);
         let (weights, intercepts) = unpack(&found.at, planes, p);
+        let weights = match &space {
+            Some(space) => space.carried_back(&weights, &rows),
+            None => weights,
+        };
         Ok(Self { standardiser, weights, intercepts, gradient: found.gradient, n_classes })
     }
 
@@ -91,8 +98,20 @@ fn unpack(place: &[f64], planes: usize, features: usize) -> (Array2<f64>, Array1
     (weights, place[planes * features..].iter().copied().collect())
 }
 
+/// A few planes at once: row by row, for a product of matrices would copy all rows for each plane or two.
 fn logits(x: &Array2<f64>, weights: &Array2<f64>, intercepts: &Array1<f64>) -> Array2<f64> {
-    x.dot(&weights.t()) + intercepts
+    Array2::from_shape_fn((x.nrows(), weights.nrows()), |(row, plane)| {
+        x.row(row).dot(&weights.row(plane)) + intercepts[plane]
+    })
+}
+
+/// `residual^T x`: the rows of `x` weighted by a column of residuals and summed, for every plane.
+fn weighted_sums(residual: &Array2<f64>, x: &Array2<f64>) -> Array2<f64> {
+    let mut sums = Array2::zeros((residual.ncols(), x.ncols()));
+    for (row, shares) in x.rows().into_iter().zip(residual.rows()) {
+        sums.rows_mut().into_iter().zip(shares).for_each(|(mut sum, &share)| sum.scaled_add(share, &row));
+    }
+    sums
 }
 
 /// Turns logits into the gradient of the summed log loss with respect to them, and returns that loss.
@@ -183,6 +202,24 @@ mod tests {
             assert!(fitted.gradient <= TOLERANCE, "C {c}: gradient {}", fitted.gradient);
             assert!(fitted.weights.column(5).iter().all(|&w| w == 0.0));
             assert!(fitted.weights.sum().abs() < 1e-6, "planes of a symmetric penalty sum to nothing");
+        }
+    }
+
+    /// In the coordinates of few rows the least loss is that of all features: there the slope is zero in every one of them.
+    #[test]
+    fn the_slope_is_zero_in_every_feature() {
+        for features in [40, 80, 200] {
+            let x = Array2::from_shape_fn((30, features), |(i, j)| ((i * i * (j + 3) + j * j) % 23) as f32);
+            let y: Vec<usize> = (0..30).map(|i| (i * i + i / 7) % 3).collect();
+            for (classes, y) in [(3, y.clone()), (2, y.iter().map(|&label| label.min(1)).collect())] {
+                let fitted = Logistic::fit(x.view(), &y, classes, 0.5).unwrap();
+                let rows = fitted.standardiser.apply(x.view()).unwrap();
+                let mut residual = rows.dot(&fitted.weights.t()) + &fitted.intercepts;
+                loss_and_residual(&mut residual, &y);
+                let slope = (residual.t().dot(&rows) * 0.5 + &fitted.weights) / 30.0;
+                assert!(slope.iter().all(|v| v.abs() < 1e-8), "{features} features, {classes} classes");
+                assert!(residual.sum_axis(ndarray::Axis(0)).iter().all(|v| v.abs() < 1e-6));
+            }
         }
     }
 

@@ -8,5 +8,6 @@ pub mod logistic;
 pub mod minimise;
 pub mod multi_label;
 pub mod probe;
+mod row_space;
 pub mod score;
 pub mod standardise;
