@@ -37,6 +37,7 @@ mod batches;
 mod error;
 pub mod geometry;
 mod loader;
+mod origin_order;
 mod preparation;
 pub mod preprocessing;
 mod recipe;
@@ -85,6 +86,7 @@ pub use geometry::{
 pub use limits::Limits;
 pub use loader::{FrameSource, ViewLoader};
 pub use min_max::min_max;
+pub use origin_order::{OriginGroup, origin_groups};
 pub use percentile::percentile;
 pub use preparation::Preparation;
 pub use preprocessing::{Preprocessing, SourceRemoval, Transform, sigmoid_stretch};

@@ -14,6 +14,7 @@ use crate::{
     epoch_order,
     scratch::{copy_of_channels, recycle},
     view_rng,
+    view_rng::origin_epoch_order,
 };
 
 /// Where the loader gets its cutouts from.
@@ -28,6 +29,11 @@ pub trait FrameSource: Send + Sync {
 
     /// What identifies frame `i` for ever, whatever else is in the source: its random draws come from it.
     fn address(&self, i: usize) -> u64;
+
+    /// Where frame `i` came from, a number for each telescope or publisher; matters to [`Sampling::ByOrigin`] alone.
+    fn origin(&self, _i: usize) -> u32 {
+        0
+    }
 
     /// Pixels `[H, W]` of frame `i`, Jy/beam, NaN blank.
     ///
@@ -46,6 +52,8 @@ pub struct ViewLoader {
     augmenter: Augmenter,
     seed: u64,
     sampling: Sampling,
+    /// Frames of one origin that stay together, under [`Sampling::ByOrigin`].
+    together: usize,
     pool: Option<Arc<ThreadPool>>,
     /// Of a recipe; filled when a frame is first used. What is in it never differs from what would be computed.
     limits: Vec<OnceLock<StretchLimits>>,
@@ -64,13 +72,14 @@ impl ViewLoader {
     ) -> Self {
         let preparation = preparation.into();
         let limits = (0..source.len()).map(|_| OnceLock::new()).collect();
-        Self { source, preparation, augmenter, seed, sampling: Sampling::default(), pool: None, limits }
+        Self { source, preparation, augmenter, seed, sampling: Sampling::default(), together: 1, pool: None, limits }
     }
 
-    /// Chooses how an epoch takes its frames.
+    /// Chooses how an epoch takes its frames; [`Sampling::ByOrigin`] keeps `batch_size` frames of one origin together, the
+    /// others have no use for that number.
     #[must_use]
-    pub fn with_sampling(mut self, sampling: Sampling) -> Self {
-        self.sampling = sampling;
+    pub fn with_sampling(mut self, sampling: Sampling, batch_size: usize) -> Self {
+        (self.sampling, self.together) = (sampling, batch_size);
         self
     }
 
@@ -87,9 +96,13 @@ impl ViewLoader {
         &self.source
     }
 
-    /// The order in which epoch `epoch` takes frames `0..n`.
+    /// The order in which epoch `epoch` takes frames `0..n`, of which there are not more than in the source.
     #[must_use]
     pub fn epoch_order(&self, epoch: u64, n: usize) -> Vec<usize> {
+        if self.sampling == Sampling::ByOrigin {
+            let origins: Vec<u32> = (0..n).map(|i| self.source.origin(i)).collect();
+            return origin_epoch_order(self.seed, epoch, &origins, self.together);
+        }
         epoch_order(self.seed, epoch, n, self.sampling)
     }
 

@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::origin_order::by_origin;
+
 /// The random stream of one view of one frame in one epoch.
 ///
 /// The four numbers are the 256-bit key of the stream, so two views never share one.
@@ -21,20 +23,28 @@ pub enum Sampling {
     Shuffle,
     /// Every frame drawn anew from all of them, as upstream: some come twice, about 37 % not at all.
     WithReplacement,
+    /// Every batch of one origin ([`FrameSource::origin`](crate::FrameSource::origin)), small origins joined
+    /// ([`origin_groups`](crate::origin_groups)); each origin has its share of the batches.
+    ByOrigin,
 }
 
-/// The order in which epoch `epoch` takes frames `0..n`; always `n` entries.
+/// The order in which epoch `epoch` takes frames `0..n`; always `n` entries. All are taken to be of one origin.
 #[must_use]
 pub fn epoch_order(seed: u64, epoch: u64, n: usize, sampling: Sampling) -> Vec<usize> {
     let mut rng = keyed([seed, epoch, 0, 0], 1);
     match sampling {
-        Sampling::Shuffle => {
+        Sampling::Shuffle | Sampling::ByOrigin => {
             let mut order: Vec<usize> = (0..n).collect();
             order.shuffle(&mut rng);
             order
         }
         Sampling::WithReplacement => (0..n).map(|_| rng.random_range(0..n as u64) as usize).collect(),
     }
+}
+
+/// The order of an epoch over frames of these origins in batches of `batch`; always as many entries as `origins`.
+pub(crate) fn origin_epoch_order(seed: u64, epoch: u64, origins: &[u32], batch: usize) -> Vec<usize> {
+    by_origin(origins, batch, &mut keyed([seed, epoch, 0, 0], 1))
 }
 
 /// Stream 0 belongs to views, stream 1 to the order of an epoch.

@@ -46,6 +46,10 @@ impl FrameSource for Sky {
         self.n
     }
 
+    fn origin(&self, i: usize) -> u32 {
+        u32::from(i % 3 == 0)
+    }
+
     fn address(&self, i: usize) -> u64 {
         1_000_000 + 7 * i as u64
     }
@@ -145,10 +149,30 @@ fn batches_follow_the_epochs_order_and_resume() {
 
 #[test]
 fn sampling_with_replacement_repeats_frames() {
-    let loader = loader(Sky::new(50)).with_sampling(Sampling::WithReplacement);
+    let loader = loader(Sky::new(50)).with_sampling(Sampling::WithReplacement, 1);
     let order = loader.epoch_order(0, 50);
     assert_eq!(order.len(), 50);
     assert!(order.iter().collect::<HashSet<_>>().len() < 45);
+}
+
+/// Batches go on at any place, and in chunks, with the same frames.
+#[test]
+fn batches_of_one_origin_resume() {
+    let loader = Arc::new(loader(Sky::new(50)).with_sampling(Sampling::ByOrigin, 8));
+    let order = loader.epoch_order(3, 50);
+    assert_ne!(order, loader.epoch_order(4, 50));
+    let mut both = HashSet::new();
+    for batch in order.chunks_exact(8) {
+        let origins: HashSet<bool> = batch.iter().map(|frame| frame % 3 == 0).collect();
+        assert_eq!(origins.len(), 1, "{batch:?}");
+        both.extend(origins);
+    }
+    assert_eq!(both.len(), 2);
+    let all: Vec<_> = loader.batches(3, 8, 0).collect::<Result<_, _>>().unwrap();
+    let rest: Vec<_> = loader.batches(3, 8, 4).collect::<Result<_, _>>().unwrap();
+    assert_eq!((all.len(), &all[4..]), (6, &rest[..]));
+    let half = loader.batches(3, 4, 9).next().unwrap().unwrap();
+    assert_eq!(half, loader.views(3, &order[36..40]).unwrap());
 }
 
 #[test]

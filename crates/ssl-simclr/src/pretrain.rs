@@ -113,7 +113,7 @@ pub fn pretrain(
     let steps_per_epoch = config.steps_per_epoch(run.frames)?;
     let schedule = config.schedule(steps_per_epoch);
     let loader = ViewLoader::new(source, config.recipe.clone(), config.augmenter.clone(), config.seed);
-    let loader = Arc::new(loader.with_sampling(config.sampling));
+    let loader = Arc::new(loader.with_sampling(config.sampling, config.batch_size));
     let (chunks, chunk) = (config.chunks(), config.batch_size / config.chunks());
     let mut step = run.adam.steps;
     while step < schedule.total_steps {
@@ -174,7 +174,7 @@ impl Pretraining {
     /// A run at its first step that takes encoder and projector from the checkpoint of another: the second stage of a
     /// preset ([`crate::Preset::SmartHulkSmgps`]).
     ///
-    /// From a run of the other method only the encoder is taken. Optimiser, schedule and log start anew, BYOL's target as a
+    /// From a run of the other method, or a file without any of the projector, only the encoder is taken. Optimiser, schedule and log start anew, BYOL's target as a
     /// copy. The earlier run's configuration stays in this run's checkpoints ([`ORIGIN_KEY`]).
     ///
     /// # Errors
@@ -185,7 +185,9 @@ impl Pretraining {
         let mut run = Self::new(config, frames)?;
         let origin = loaded.text("simclr.toml")?;
         loaded.load_trunk(&mut run.trunk)?;
-        if SimClrConfig::from_toml(origin)?.method == run.config.method {
+        // A published encoder is a file without its head.
+        let has_head = run.head.parameters().iter().any(|p| loaded.checkpoint.tensors.contains_key(&p.name));
+        if has_head && SimClrConfig::from_toml(origin)?.method == run.config.method {
             loaded.load_parameters(run.head.parameters_mut())?;
         }
         if let Head::Byol(heads, target) = &mut run.head {
