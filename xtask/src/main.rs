@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use radio_ssl::compute::{CheckpointOptions, ComputeOptions, use_compute};
 use radio_ssl::experiments::Experiment;
+use radio_ssl::experiments::foundation::{FOUNDATION_EXAMPLES, FoundationOptions, foundation};
 use radio_ssl::figures::settings::FIGURE_EXAMPLES;
 use radio_ssl::figures::{FigureOptions, fig4, fig5, fig6, fig7, views};
 use radio_ssl::interrupt::{EXIT_INTERRUPTED, Interrupted};
@@ -77,6 +78,16 @@ enum Task {
     Experiment {
         #[command(subcommand)]
         experiment: ExperimentName,
+        #[command(flatten)]
+        compute: ComputeOptions,
+    },
+    /// Trains the published encoder `models/radio-ssl-r18.safetensors` on every picture at hand, real and simulated.
+    ///
+    /// Run again after Ctrl-C or a kill, the same command continues and ends with the same file.
+    #[command(after_help = FOUNDATION_EXAMPLES)]
+    Foundation {
+        #[command(flatten)]
+        options: Box<FoundationOptions>,
         #[command(flatten)]
         compute: ComputeOptions,
     },
@@ -206,6 +217,11 @@ fn run(task: Task) -> Result<()> {
                     Ok(())
                 }
             }
+        }
+        Task::Foundation { options, compute } => {
+            use_compute(&compute)?;
+            println!("{}", foundation(&options)?.display());
+            Ok(())
         }
         Task::Test => cargo(&["test", "--workspace"]),
         Task::Golden => {

@@ -22,6 +22,9 @@ pub const ORIGIN_KEY: &str = "origin.json";
 /// Text entry with the recipe of an encoder that was not trained here, as TOML.
 pub const RECIPE_KEY: &str = "recipe.toml";
 
+/// Text entry of a published checkpoint, a [`Provenance`] as TOML.
+pub const PROVENANCE_KEY: &str = "provenance.toml";
+
 /// What stands in the card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +46,9 @@ pub struct ModelCard {
     pub input: CardInput,
     /// How it was trained, if here.
     pub training: Option<CardTraining>,
+    /// How a published checkpoint was made, from what and on what terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// Where it came from, if from elsewhere.
     pub origin: Option<Origin>,
     /// Version of radio-ssl that wrote the card.
@@ -89,10 +95,71 @@ pub struct CardTraining {
     pub batch_size: usize,
     /// Learning rate at the end of the warm-up.
     pub peak_lr: f64,
-    /// Loss of the first and of the last step, nats.
+    /// Loss of the first and of the last step, of a published file mean of the first and of the last epoch; nats.
     pub loss: Option<(f32, f32)>,
     /// Numbers it was computed with.
     pub precision: String,
+}
+
+/// How a published checkpoint was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The command that makes it again.
+    pub command: String,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Mean loss of every epoch, nats.
+    pub epoch_losses: Vec<f64>,
+    /// What it cannot do, or was not tested for.
+    pub limits: Vec<String>,
+    /// Where its pictures came from.
+    pub origins: Vec<DataOrigin>,
+}
+
+/// Training pictures of one origin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataOrigin {
+    /// Its name, as the folder of the data.
+    pub name: String,
+    /// Pictures that were trained on.
+    pub pictures: usize,
+    /// Other origins in the same batches.
+    pub shares_batches_with: Vec<String>,
+    /// Terms of use, in our words.
+    pub terms: String,
+    /// What was left out and what is special.
+    pub remarks: Vec<String>,
+}
+
+impl Provenance {
+    /// Command and a table of the data.
+    fn to_markdown(&self) -> String {
+        let mut text = format!("\n## Made by\n\n```sh\n{}\n```\n\n## Data\n\n", self.command);
+        text.push_str("| origin | pictures | terms | batches | remarks |\n| --- | ---: | --- | --- | --- |\n");
+        for origin in &self.origins {
+            let with = match origin.shares_batches_with.as_slice() {
+                [] => "of its own".into(),
+                others => format!("with {}", others.join(", ")),
+            };
+            let cells = [&origin.name, &origin.pictures.to_string(), &origin.terms, &with, &origin.remarks.join("; ")];
+            let cells = cells.map(|cell| cell.replace('|', "\\|").replace('\n', " "));
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        }
+        text
+    }
+}
+
+impl DataOrigin {
+    /// Name, count and company in one line.
+    pub fn line(&self) -> String {
+        let with = match self.shares_batches_with.as_slice() {
+            [] => "batches of its own".into(),
+            others => format!("shares batches with {}", others.join(", ")),
+        };
+        format!("{}: {} pictures, {with}", self.name, self.pictures)
+    }
 }
 
 /// Where weights came from.
@@ -148,7 +215,10 @@ impl ModelCard {
             (Some(_), None) => "MIT OR Apache-2.0; the terms of the training data come on top",
             _ => "that of the source of the weights, which this file does not know",
         };
-        let limits = limits(training.is_some(), file);
+        let mut limits = limits(training.is_some(), file);
+        let provenance: Option<Provenance> =
+            entry(PROVENANCE_KEY).map(toml::from_str).transpose().context("entry provenance.toml")?;
+        limits.extend(provenance.iter().flat_map(|provenance| provenance.limits.clone()));
         Ok(Self {
             card: 1,
             network: network.name().into(),
@@ -165,7 +235,8 @@ impl ModelCard {
                 recipe,
                 scaling: record.and_then(|record| record.input_scaling),
             },
-            training,
+            training: training.map(|training| with_steps(training, provenance.as_ref())),
+            provenance,
             origin,
             version: env!("CARGO_PKG_VERSION").into(),
             licence: licence.into(),
@@ -226,7 +297,8 @@ impl ModelCard {
             line("epochs, steps", format!("{}, {} of {} cutouts", run.epochs, run.steps, run.batch_size));
             line("peak learning rate", run.peak_lr.to_string());
             if let Some((first, last)) = run.loss {
-                line("loss, first and last step", format!("{first:.4} and {last:.4} nats"));
+                let what = if self.provenance.is_some() { "epoch, mean" } else { "step" };
+                line(&format!("loss, first and last {what}"), format!("{first:.4} and {last:.4} nats"));
             }
             line("precision", run.precision.clone());
         }
@@ -239,6 +311,9 @@ impl ModelCard {
         }
         line("radio-ssl", self.version.clone());
         line("licence", self.licence.clone());
+        if let Some(provenance) = &self.provenance {
+            text.push_str(&provenance.to_markdown());
+        }
         text.push_str("\n## Limits\n\n");
         for limit in &self.limits {
             let _ = writeln!(text, "- {limit}");
@@ -258,6 +333,13 @@ impl ModelCard {
         }
         Ok(paths)
     }
+}
+
+/// A published file has no log: steps and losses are those of its provenance, by epoch.
+fn with_steps(training: CardTraining, provenance: Option<&Provenance>) -> CardTraining {
+    let Some(Provenance { steps, epoch_losses, .. }) = provenance else { return training };
+    let loss = epoch_losses.first().zip(epoch_losses.last());
+    CardTraining { steps: *steps, loss: loss.map(|(&first, &last)| (first as f32, last as f32)), ..training }
 }
 
 fn training(config: &SimClrConfig, file: &Checkpoint) -> Result<CardTraining> {

@@ -16,6 +16,7 @@ use crate::run_config::hexadecimal;
 struct Held {
     id: String,
     address: u64,
+    origin: u32,
     sky: Option<(f64, f64)>,
     pixels: Array2<f32>,
 }
@@ -58,30 +59,36 @@ impl HeldFrames {
             let (id, sky) = name(i);
             let pixels = source.pixels(i).map_err(|error| anyhow!("{id}: {error}"))?;
             let pixels = crop.map_or_else(|| pixels.clone(), |side| middle_of(&pixels, side));
-            Ok(Held { id, address: source.address(i), sky, pixels })
+            Ok(Held { id, address: source.address(i), origin: source.origin(i), sky, pixels })
         };
         let all: Vec<Held> = (0..source.len()).into_par_iter().map(read).collect::<Result<_>>()?;
-        let rows = (0..all.len()).collect();
-        Ok(Self { all: Arc::new(all), rows, middle: None })
+        Ok(Self::whole(all))
     }
 
     /// These frames and then those of another source.
     pub fn and(self, other: Self) -> Self {
-        let own = |frames: &Self| {
-            frames
-                .rows
-                .iter()
-                .map(|&row| {
-                    let held = &frames.all[row];
-                    let pixels =
-                        frames.middle.map_or_else(|| held.pixels.clone(), |side| middle_of(&held.pixels, side));
-                    Held { id: held.id.clone(), address: held.address, sky: held.sky, pixels }
-                })
-                .collect::<Vec<_>>()
-        };
-        let all: Vec<Held> = own(&self).into_iter().chain(own(&other)).collect();
+        Self::whole(self.own(None).chain(other.own(None)).collect())
+    }
+
+    /// The frames of several sources one after the other; the origin of each is the place of its source.
+    pub fn of_origins(sources: Vec<Self>) -> Self {
+        let own = |(place, source): (usize, &Self)| source.own(Some(place as u32)).collect::<Vec<_>>();
+        Self::whole(sources.iter().enumerate().flat_map(own).collect())
+    }
+
+    fn whole(all: Vec<Held>) -> Self {
         let rows = (0..all.len()).collect();
         Self { all: Arc::new(all), rows, middle: None }
+    }
+
+    /// Copies of the frames, of this origin or their own.
+    fn own(&self, origin: Option<u32>) -> impl Iterator<Item = Held> {
+        self.rows.iter().map(move |&row| {
+            let held = &self.all[row];
+            let pixels = self.middle.map_or_else(|| held.pixels.clone(), |side| middle_of(&held.pixels, side));
+            let origin = origin.unwrap_or(held.origin);
+            Held { id: held.id.clone(), address: held.address, origin, sky: held.sky, pixels }
+        })
     }
 
     /// Some of the frames, in the order of `places`.
@@ -165,6 +172,10 @@ impl FrameSource for HeldFrames {
 
     fn address(&self, i: usize) -> u64 {
         self.all[self.rows[i]].address
+    }
+
+    fn origin(&self, i: usize) -> u32 {
+        self.all[self.rows[i]].origin
     }
 
     fn pixels(&self, i: usize) -> std::result::Result<Array2<f32>, Box<dyn Error + Send + Sync>> {

@@ -18,6 +18,7 @@ mod bench;
 pub mod claim;
 pub mod describe;
 pub mod encoders;
+pub mod foundation;
 pub mod held;
 pub mod on_set;
 pub mod page;

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::held::{FrameFacts, HeldFrames};
 use super::sets::{GROUP_ARCSEC, first_frg_options, mgcls_options, mirabest_options};
 use crate::classify::images::{ImageOptions, Pictures};
+use crate::frames::with_verdict;
 use crate::manifest_frames::open_frames;
+use crate::report::CheckVerdict;
 
 /// Unlabelled pictures by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,7 +30,9 @@ pub enum Pool {
     FirstFrg,
     /// Both.
     Union,
-    /// Both, and the 1,860 of MGCLS, stretched by their publishers and zoomed to their source.
+    /// Every MGCLS picture: 1,860.
+    Mgcls,
+    /// MiraBest, first-frg, and the 1,860 of MGCLS, stretched by their publishers and zoomed to their source.
     All,
     /// Cutouts of a simulated survey or manifest, given by `--simulated`.
     Simulated,
@@ -41,6 +45,7 @@ impl Pool {
             Self::Mirabest => "mirabest",
             Self::FirstFrg => "first-frg",
             Self::Union => "union",
+            Self::Mgcls => "mgcls",
             Self::All => "all",
             Self::Simulated => "simulated",
         }
@@ -50,7 +55,7 @@ impl Pool {
     pub fn blanks(self) -> BlankRule {
         match self {
             Self::Mirabest | Self::Simulated => BlankRule::Nan,
-            Self::FirstFrg | Self::Union | Self::All => BlankRule::ZeroIsBlank,
+            Self::FirstFrg | Self::Union | Self::Mgcls | Self::All => BlankRule::ZeroIsBlank,
         }
     }
 
@@ -80,13 +85,14 @@ impl PoolSources {
             Pool::Mirabest => of(mirabest_options(&self.data))?,
             Pool::FirstFrg => of(first_frg_options(&self.data))?,
             Pool::Union => of(mirabest_options(&self.data))?.and(of(first_frg_options(&self.data))?),
+            Pool::Mgcls => of(mgcls_options(&self.data))?,
             Pool::All => {
                 let first = of(mirabest_options(&self.data))?.and(of(first_frg_options(&self.data))?);
                 first.and(of(mgcls_options(&self.data))?)
             }
             Pool::Simulated => {
                 let path = self.simulated.as_ref().context("pool simulated: name its cutouts with --simulated")?;
-                read_simulated(path, crop)?
+                read_simulated(path, crop)?.0
             }
         };
         let facts = frames.facts(&pool.recipe(&Recipe::paper(crop)));
@@ -112,14 +118,15 @@ fn read_pictures(options: &ImageOptions, crop: usize) -> Result<HeldFrames> {
     })
 }
 
-/// Cutouts of a survey or manifest; a folder stands for the `survey.toml` in it.
-fn read_simulated(path: &Path, crop: usize) -> Result<HeldFrames> {
+/// Cutouts of a survey or manifest, and what was left out; a folder stands for the `survey.toml` in it.
+pub(super) fn read_simulated(path: &Path, crop: usize) -> Result<(HeldFrames, Vec<String>)> {
     let path = if path.is_dir() { path.join("survey.toml") } else { path.to_path_buf() };
     let recipe = Preparation::Recipe(Pool::Simulated.recipe(&Recipe::paper(crop)));
     let (frames, _) = open_frames(&path, None, &recipe)?;
     let names: Vec<String> = (0..frames.len()).map(|i| Ok(frames.record(i)?.id)).collect::<Result<_>>()?;
     // Simulated places are not on the real sky: no object is near them.
-    HeldFrames::read(frames.as_ref(), Some(crop), |i| (names[i].clone(), None))
+    let held = HeldFrames::read(frames.as_ref(), Some(crop), |i| (names[i].clone(), None))?;
+    Ok((held, with_verdict(frames.checks(), CheckVerdict::LeftOut)))
 }
 
 /// The frames further than 270" from every one of `places`: a pool that never saw the sky of a test fold.
