@@ -140,6 +140,28 @@ fn a_second_stage_starts_from_the_weights_of_the_first() {
     assert!(error.contains("projector.0.weight") && error.contains("17"), "{error}");
 }
 
+/// A published encoder has no projector: the trunk is taken, the projector is new. One with half a projector is damaged.
+#[test]
+fn a_start_from_an_encoder_alone_has_a_new_projector() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slim.safetensors");
+    let trained = train(None, folder.path());
+    let mut file = trained.checkpoint([]).unwrap();
+    file.tensors.retain(|name, _| ["optimizer.", "log.", "projector."].iter().all(|part| !name.starts_with(part)));
+    file.write_bf16(&path).unwrap();
+    let run = Pretraining::start_from(config(), 27, &path).unwrap();
+    assert_eq!(run.head_parameters(), Pretraining::new(config(), 27).unwrap().head_parameters());
+    for (ours, theirs) in run.trunk().parameters().iter().zip(trained.trunk().parameters()) {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() / 256.0;
+        assert!(ours.values.iter().zip(theirs.values.iter()).all(near), "{}", ours.name);
+    }
+    let bias = trained.checkpoint([]).unwrap().tensors["projector.0.bias"].clone();
+    file.tensors.insert("projector.0.bias".into(), bias);
+    file.write(&path).unwrap();
+    let error = Pretraining::start_from(config(), 27, &path).err().unwrap().to_string();
+    assert!(error.contains("projector.0.weight"), "{error}");
+}
+
 #[test]
 fn wrong_runs_are_typed_errors() {
     let folder = tempfile::tempdir().unwrap();
