@@ -215,7 +215,7 @@ fn limits() -> Vec<String> {
         "Pictures of one origin have their own pixel size, noise and stretch; every batch is of one origin so that negatives \
          cannot be told by it, but small origins share batches, as the table says. What this is worth was not measured.",
         "The first-frg and MGCLS pictures are 8-bit and stretched or cut by their publishers: no flux can be had from them.",
-        "Weights and running statistics are stored in bf16: features differ in the third digit from those of the training.",
+        "Weights and running statistics are stored in bf16, rounded to eight binary digits.",
         "Non-commercial terms of VLA FIRST images rest on part of the training data; whether they bind a trained network is \
          for the user to judge.",
     ]
