@@ -1,9 +1,11 @@
 //! Trainings with ever fewer labels, from a pre-trained encoder and from scratch, everything else equal: steps, augmentation,
-//! pre-processing, and the search for a learning rate, which sees no label beyond those it is given.
+//! pre-processing, and the search for a learning rate. It sees the training half of its own set alone: the sets share cutouts, so
+//! a rate found with another set's labels would have seen test cutouts of this one.
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use cls_morph::ClassError;
 use cls_morph::classifier::config::ClassifierConfig;
 use cls_morph::features::Turns;
 use cls_morph::probes::draws::label_fraction;
@@ -80,10 +82,10 @@ pub struct ShareResult {
     pub share: f64,
     /// Labels of the first set.
     pub labels: usize,
-    /// The rate that was chosen.
-    pub rate: f64,
-    /// What it was chosen from; empty where it was taken over from the next larger share.
-    pub tried: Vec<TriedRate>,
+    /// The rate that was chosen in every set.
+    pub rates: Vec<f64>,
+    /// What they were chosen from; empty where a rate was taken over from the next larger share of the same set.
+    pub tried: Vec<Vec<TriedRate>>,
     /// Predicted class of the test rows of every set.
     pub predicted: Vec<Vec<usize>>,
 }
@@ -100,46 +102,73 @@ pub fn label_shares(
     start: &Start,
     seed: u64,
 ) -> Result<Vec<ShareResult>> {
+    over_shares(settings, labelled, start.name(), seed, |seed, rate, learn, predict| {
+        training(store, settings, labelled, start, seed, rate, learn, predict)
+    })
+}
+
+/// The same with any way to train: `train(seed, rate, learn, predict)` gives the classes of the rows `predict`.
+fn over_shares(
+    settings: &FigureSettings,
+    labelled: &Labelled,
+    name: &str,
+    seed: u64,
+    mut train: impl FnMut(u64, f64, &[usize], &[usize]) -> Result<Vec<usize>>,
+) -> Result<Vec<ShareResult>> {
     let mut results: Vec<ShareResult> = Vec::new();
     let shares: Vec<f64> = settings.fine_tuning.shares.iter().rev().copied().collect();
     let tasks = (shares.len() * labelled.sets.len()) as u64;
     let mut stage = Stage::start("training with labels");
     for (number, share) in shares.into_iter().enumerate() {
-        let rows = |set: usize| label_fraction(&labelled.sets[set].train, &labelled.labels, share, seed + set as u64);
-        let first = rows(0)?;
-        let mut tried = Vec::new();
-        let rate = match put_aside(&first, labelled, seed) {
-            Some((learn, judge)) => {
-                for &rate in &settings.fine_tuning.rates {
-                    let found = training(store, settings, labelled, start, seed, rate, &learn, &judge)?;
-                    let right =
-                        found.iter().zip(&judge).filter(|(class, row)| **class == labelled.labels[**row]).count();
-                    tried.push(TriedRate { rate, accuracy: right as f64 / judge.len() as f64 });
-                }
-                best(&tried).unwrap_or(settings.fine_tuning.rates[0])
-            }
-            None => results.last().map_or(middle(&settings.fine_tuning.rates), |larger: &ShareResult| larger.rate),
-        };
-        let mut predicted = Vec::new();
+        let mut found =
+            ShareResult { share, labels: 0, rates: Vec::new(), tried: Vec::new(), predicted: Vec::new() };
         for (set, draw) in labelled.sets.iter().enumerate() {
-            let note = format!("{}, {:.0} % of the labels, set {}", start.name(), 100.0 * share, set + 1);
+            let note = format!("{name}, {:.0} % of the labels, set {}", 100.0 * share, set + 1);
             stage.at((number * labelled.sets.len() + set) as u64, tasks, &note);
-            predicted.push(training(
-                store,
-                settings,
-                labelled,
-                start,
-                seed + set as u64,
-                rate,
-                &rows(set)?,
-                &draw.test,
-            )?);
+            let seed = seed + set as u64;
+            let rows = label_fraction(&draw.train, &labelled.labels, share, seed)?;
+            let tried = match put_aside(&rows, labelled, seed) {
+                Some((learn, judge)) => search(&settings.fine_tuning.rates, labelled, &judge, |rate| {
+                    train(seed, rate, &learn, &judge)
+                })?,
+                None => Vec::new(),
+            };
+            let larger = results.last().and_then(|larger| larger.rates.get(set).copied());
+            let rate = best(&tried).or(larger).unwrap_or_else(|| middle(&settings.fine_tuning.rates));
+            found.predicted.push(train(seed, rate, &rows, &draw.test)?);
+            found.rates.push(rate);
+            found.tried.push(tried);
+            if set == 0 {
+                found.labels = rows.len();
+            }
         }
-        results.push(ShareResult { share, labels: first.len(), rate, tried, predicted });
+        results.push(found);
     }
-    stage.end(start.name());
+    stage.end(name);
     results.reverse();
     Ok(results)
+}
+
+/// Tries every rate on the labels put aside; one at which the training diverges is left out.
+fn search(
+    rates: &[f64],
+    labelled: &Labelled,
+    judge: &[usize],
+    mut train: impl FnMut(f64) -> Result<Vec<usize>>,
+) -> Result<Vec<TriedRate>> {
+    let mut tried = Vec::new();
+    for &rate in rates {
+        let found = match train(rate) {
+            Err(error) if matches!(error.downcast_ref(), Some(ClassError::Diverged { .. })) => continue,
+            found => found?,
+        };
+        let right = found.iter().zip(judge).filter(|(class, row)| **class == labelled.labels[**row]).count();
+        tried.push(TriedRate { rate, accuracy: right as f64 / judge.len() as f64 });
+    }
+    if tried.is_empty() {
+        bail!("the training diverges at every learning rate of {rates:?}");
+    }
+    Ok(tried)
 }
 
 /// The rate of highest accuracy, the smaller of two equal ones.
@@ -259,6 +288,40 @@ mod tests {
             assert!(!labelled.sets[0].test.contains(row));
         }
         assert!(put_aside(&labelled.sets[0].train[..8], &labelled, 3).is_none(), "too few to put any aside");
+    }
+
+    #[test]
+    fn a_set_learns_and_searches_on_its_own_training_half() -> Result<()> {
+        let settings = options("")?.settings(false)?;
+        let labelled = example(4, 3);
+        let mut searched = 0;
+        let found = over_shares(&settings, &labelled, "fake", 5, |seed, rate, learn, predict| {
+            let set = &labelled.sets[(seed - 5) as usize];
+            assert!(learn.iter().all(|row| set.train.contains(row)), "labels of another set");
+            let is_search = predict != set.test.as_slice();
+            if is_search {
+                searched += 1;
+                assert!(predict.iter().all(|row| set.train.contains(row)), "a rate is judged on rows of another set");
+                if rate > 3e-3 {
+                    return Err(ClassError::Diverged { step: 1, epoch: 1, loss: f32::NAN, lr: rate }.into());
+                }
+            }
+            // The middle rate is right, the small one wrong.
+            let wrong = usize::from(rate < 5e-4);
+            Ok(predict.iter().map(|&row| (labelled.labels[row] + wrong) % 2).collect())
+        })?;
+        assert_eq!(found.len(), 6);
+        for share in &found {
+            assert_eq!(share.rates, [1e-3; 3], "the best that does not diverge, or the next larger share's");
+            assert_eq!(share.predicted.len(), 3);
+        }
+        assert_eq!((found[5].tried[2].len(), found[0].tried[0].len()), (2, 0), "two labels a class: taken over");
+        assert!(searched > 3 * 3, "every set searches: {searched}");
+        let all = over_shares(&settings, &labelled, "fake", 5, |_, lr, _, _| {
+            Err(ClassError::Diverged { step: 1, epoch: 1, loss: f32::NAN, lr }.into())
+        });
+        assert!(all.unwrap_err().to_string().contains("every learning rate"));
+        Ok(())
     }
 
     #[test]
