@@ -54,7 +54,7 @@ pub fn figure4(options: &FigureOptions) -> Result<String> {
     let gain: Vec<f64> = trained_right.iter().zip(&random_right).map(|(a, b)| a - b).collect();
     let over = experiment.over_sets();
     let gain = over.mean_of_rows(&gain)?;
-    let chance = 1.0 / experiment.labelled.classes.len() as f64;
+    let chance = chance(&experiment.labelled.labels);
     let names: Vec<&str> =
         experiment.labelled.labels.iter().map(|&label| experiment.labelled.classes[label].as_str()).collect();
     let mut figures = Vec::new();
@@ -102,6 +102,14 @@ pub fn figure4(options: &FigureOptions) -> Result<String> {
         data: [trained, random],
     };
     write_page(&experiment, &options.out, "cargo xtask reproduce-fig4", found)
+}
+
+/// What a vote that knows nothing of the map gets right: all of the most frequent class. The cutouts of a map are all there are, and
+/// not balanced as the sets are.
+fn chance(labels: &[usize]) -> f64 {
+    let mut counts = std::collections::BTreeMap::<usize, usize>::new();
+    labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
+    counts.values().copied().max().unwrap_or(0) as f64 / labels.len().max(1) as f64
 }
 
 /// Places on a map, as stored.
@@ -170,5 +178,22 @@ fn table(maps: &[&MapFound]) -> PageTable {
         .to_vec(),
         rows: maps.iter().map(row).collect(),
         prose: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_the_share_of_the_most_frequent_class() {
+        assert_eq!(chance(&[0, 1, 2, 0, 1, 2]), 1.0 / 3.0);
+        let labels: Vec<usize> = (0..100).map(|i| usize::from(i % 10 == 0)).collect();
+        assert_eq!(chance(&labels), 0.9, "nine of ten are of one class: to guess it is no skill");
+        // Places that say nothing of the class, and a majority vote over all others: exactly chance.
+        let rows = Array2::from_shape_fn((100, 2), |(row, _)| ((row * 37) % 100) as f32);
+        let groups: Vec<usize> = (0..100).collect();
+        let right = knn_right(rows.view(), &labels, &groups, 99);
+        assert_eq!(right.iter().filter(|right| **right).count(), 90);
     }
 }
