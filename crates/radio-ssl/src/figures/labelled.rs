@@ -164,7 +164,8 @@ pub fn labelled(store: &StageStore, settings: &FigureSettings) -> Result<Labelle
             let (classes_of, classes) = pictures.labels(column)?;
             let groups = pictures.groups.clone();
             let words = format!("pictures of {}; apart: {}", labels.display(), pictures.grouping);
-            Unset { frames: Arc::new(NamedPictures(pictures)), labels: classes_of, classes, groups, words }
+            let content = files_key(&pictures)?;
+            Unset { frames: Arc::new(NamedPictures(pictures)), labels: classes_of, classes, groups, content, words }
         }
     };
     with_sets(found, settings)
@@ -176,7 +177,18 @@ struct Unset {
     labels: Vec<usize>,
     classes: Vec<String>,
     groups: Vec<usize>,
+    /// What tells other pixels under the same names; empty where the noise of each cutout does.
+    content: String,
     words: String,
+}
+
+/// SHA-256 over the files of all pictures.
+fn files_key(pictures: &Pictures) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for picture in &pictures.list {
+        hasher.update(sha256_of(&picture.path)?);
+    }
+    Ok(hexadecimal(&hasher.finalize()))
 }
 
 /// The balanced list that a simulated sky brings along.
@@ -225,13 +237,14 @@ fn on_maps(
         groups: groups_within(&places, settings.group_arcsec),
         frames,
         classes,
+        content: String::new(),
         words,
     })
 }
 
 /// Draws the sets, as large as whole pieces of sky allow.
 fn with_sets(found: Unset, settings: &FigureSettings) -> Result<Labelled> {
-    let Unset { frames, labels, classes, groups, words } = found;
+    let Unset { frames, labels, classes, groups, content, words } = found;
     ensure!(classes.len() >= 2, "expected two classes or more, found {classes:?}");
     let count = |class: usize| labels.iter().filter(|&&label| label == class).count();
     let rarest = (0..classes.len()).map(count).min().unwrap_or(0);
@@ -251,6 +264,7 @@ fn with_sets(found: Unset, settings: &FigureSettings) -> Result<Labelled> {
         }
     };
     let mut hasher = Sha256::new();
+    hasher.update(content);
     for i in 0..frames.len() {
         let record = frames.record(i)?;
         hasher.update(format!(
@@ -301,7 +315,8 @@ mod tests {
 
     fn unset(labels: Vec<usize>, groups: Vec<usize>) -> Unset {
         let classes = vec!["a".into(), "b".into()];
-        Unset { frames: Arc::new(Numbers(labels.len())), labels, classes, groups, words: String::new() }
+        let frames = Arc::new(Numbers(labels.len()));
+        Unset { frames, labels, classes, groups, content: String::new(), words: String::new() }
     }
 
     #[test]
@@ -323,6 +338,29 @@ mod tests {
         assert_eq!(part.pixels(1).map_err(anyhow::Error::from_boxed)?[(0, 0)], found.sets[0].test[1] as f32);
         let other = with_sets(unset(labels, (0..120).collect()), &settings)?;
         assert_ne!(found.key, other.key, "other pieces of sky are other data");
+        Ok(())
+    }
+
+    /// Features are kept under the key: with the old key a changed picture would keep its old features.
+    #[test]
+    fn changed_pictures_under_the_same_names_are_other_data() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path();
+        let mut table = String::from("file,class,ra,dec\n");
+        let draw = |name: &str, grey: u8| {
+            radio_io::write_gray_png(&path.join(name), &Array2::from_shape_fn((4, 4), |(row, _)| grey + row as u8))
+        };
+        for number in 0..40 {
+            draw(&format!("{number}.png"), number)?;
+            table.push_str(&format!("{number}.png,{},{},0\n", ["a", "b"][usize::from(number % 2)], 3 * u32::from(number)));
+        }
+        std::fs::write(path.join("labels.csv"), table)?;
+        let line = format!("--images {0} --labels {0}/labels.csv --sets 2", path.display());
+        let (settings, store) = (options(&line)?.settings(false)?, StageStore::new(&path.join("stages")));
+        let (first, again) = (labelled(&store, &settings)?, labelled(&store, &settings)?);
+        draw("7.png", 99)?;
+        assert_eq!(first.key, again.key);
+        assert_ne!(first.key, labelled(&store, &settings)?.key);
         Ok(())
     }
 
