@@ -96,7 +96,8 @@ impl<'a> Bench<'a> {
     /// If there is no such row.
     pub fn compare(&mut self, first: usize, second: usize) -> Result<Difference> {
         let row = |place: usize| self.block.rows.get(place).context("no such row");
-        let (one, other) = (&self.judged[first], &self.judged[second]);
+        let judged = |place: usize| self.judged.get(place).context("no such row");
+        let (one, other) = (judged(first)?, judged(second)?);
         let difference = Difference {
             first: row(first)?.words(),
             second: row(second)?.words(),
