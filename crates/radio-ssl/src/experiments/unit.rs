@@ -200,7 +200,7 @@ fn read<T: DeserializeOwned>(path: &Path, settings: &Value) -> Result<Option<T>>
 ///
 /// # Errors
 /// With the path, if it cannot be written.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }

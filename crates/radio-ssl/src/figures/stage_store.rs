@@ -1,12 +1,14 @@
 //! Finished stages on disk, each in a folder that bears the SHA-256 of everything it depends on.
+//!
+//! Keys and files are made as those of a unit of work ([`crate::experiments::unit`]), which is one JSON file. A stage leaves more: a
+//! sky, a manifest, a training to resume. So it has a folder, and no ledger counts what is left.
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
-use crate::run_config::hexadecimal;
+use crate::experiments::unit::{key_of, write_text};
 
 /// Digits of the key in a folder's name.
 const SHOWN: usize = 12;
@@ -41,13 +43,12 @@ impl StageStore {
             "version": env!("CARGO_PKG_VERSION"),
             "settings": serde_json::to_value(settings)?,
         });
-        // Sorted keys and no spaces: equal settings are equal bytes.
-        let key = hexadecimal(&Sha256::digest(serde_json::to_string(&record)?.as_bytes()));
+        let key = key_of(&record)?;
         let folder = self.0.join(format!("{name}-{}", &key[..SHOWN]));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let file = folder.join("settings.json");
         if !file.exists() {
-            write(&file, &serde_json::to_vec_pretty(&record)?)?;
+            write_text(&file, &serde_json::to_string_pretty(&record)?)?;
         }
         Ok(Place { folder, key })
     }
@@ -68,14 +69,9 @@ impl StageStore {
             return Ok(found);
         }
         let made = make()?;
-        write(&file, &serde_json::to_vec(&made)?)?;
+        write_text(&file, &serde_json::to_string(&made)?)?;
         Ok(made)
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic_file::write_atomically(path, |file| std::io::Write::write_all(file, bytes))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -97,6 +93,8 @@ mod tests {
         assert_eq!((first.as_slice(), again.as_slice(), other.as_slice()), (&[0.1][..], &[0.1][..], &[0.2][..]));
         let place = store.place("probe", &"a")?;
         assert_eq!(place.key.len(), 64);
+        let record = serde_json::json!({ "stage": "probe", "version": env!("CARGO_PKG_VERSION"), "settings": "a" });
+        assert_eq!(place.key, key_of(&record)?, "the key is that of a unit with these settings");
         assert_ne!(place.key, store.place("probe", &"b")?.key);
         assert_ne!(place.key, store.place("sky", &"a")?.key, "the name of the stage is part of its key");
         std::fs::write(place.folder.join("result.json"), "[0.1")?;
