@@ -7,9 +7,9 @@ use super::encoders::EncoderRecipe;
 use super::pools::without_step;
 use super::probing::Probing;
 use super::result::ExperimentResult;
-use super::scoring::Standing;
 use super::sets::{LabelledSet, SetName};
 use super::workshop::{ExperimentOptions, Workshop};
+use crate::intervals::Standing;
 
 const TEMPERATURES: [f64; 4] = [0.05, 0.1, 0.2, 0.5];
 const RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];

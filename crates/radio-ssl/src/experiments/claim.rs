@@ -4,10 +4,10 @@ use anyhow::Result;
 use super::bench::Bench;
 use super::on_set::FRACTIONS;
 use super::result::ExperimentResult;
-use super::scoring::Figure;
 use super::sets::{LabelledSet, SetName};
 use super::training::{self, Start};
 use super::workshop::{ExperimentOptions, Workshop};
+use crate::intervals::Estimate;
 
 /// The gain that the paper claims, in accuracy.
 const CLAIMED: f64 = 0.2;
@@ -61,17 +61,17 @@ pub fn claim(options: &ExperimentOptions) -> Result<ExperimentResult> {
 }
 
 /// What a gain says of the claim, which speaks of few labels only.
-fn words(gain: Figure, fraction: f64) -> &'static str {
+fn words(gain: Estimate, fraction: f64) -> &'static str {
     match (fraction <= 0.1, gain) {
-        (false, Figure { low, .. }) if low > 0.0 => "a gain",
-        (false, Figure { high, .. }) if high < 0.0 => "a loss",
+        (false, Estimate { low, .. }) if low > 0.0 => "a gain",
+        (false, Estimate { high, .. }) if high < 0.0 => "a loss",
         (false, _) => "no gain that can be told from 0",
-        (true, Figure { low, .. }) if low > CLAIMED => "more than 20 points: the claim is confirmed here",
-        (true, Figure { low, high, .. }) if high < CLAIMED && low > 0.0 => {
+        (true, Estimate { low, .. }) if low > CLAIMED => "more than 20 points: the claim is confirmed here",
+        (true, Estimate { low, high, .. }) if high < CLAIMED && low > 0.0 => {
             "a gain, but less than 20 points: the claim is refuted here"
         }
-        (true, Figure { high, .. }) if high < 0.0 => "a loss: the claim is refuted here",
-        (true, Figure { high, .. }) if high < CLAIMED => {
+        (true, Estimate { high, .. }) if high < 0.0 => "a loss: the claim is refuted here",
+        (true, Estimate { high, .. }) if high < CLAIMED => {
             "no gain that can be told from 0, and less than 20 points: the claim is refuted here"
         }
         (true, _) => "the claim is undecided here",
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn words_follow_the_interval() {
-        let gain = |low, high| Figure { value: (low + high) / 2.0, low, high };
+        let gain = |low, high| Estimate { value: (low + high) / 2.0, low, high };
         for (low, high, fraction, part) in [
             (0.21, 0.3, 0.02, "confirmed"),
             (0.05, 0.19, 0.1, "a gain, but less"),

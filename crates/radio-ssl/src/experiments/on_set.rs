@@ -6,11 +6,11 @@ use super::describe::{Describe, Describer, Look, Network};
 use super::encoders::EncoderRecipe;
 use super::probing::Probing;
 use super::result::{Block, ExperimentResult};
-use super::scoring::Standing;
 use super::sets::{LabelledSet, SetName, Split};
 use super::training::{self, Start};
 use super::workshop::{ExperimentOptions, Workshop};
 use crate::classify::baselines::RINGS;
+use crate::intervals::Standing;
 
 /// Shares of the labels.
 pub const FRACTIONS: [f64; 3] = [1.0, 0.1, 0.02];

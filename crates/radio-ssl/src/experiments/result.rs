@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::encoders::EncoderRecipe;
 use super::held::FrameFacts;
-use super::scoring::{Figure, Judged};
+use super::scoring::Judged;
 use super::sets::{LabelledSet, Split};
+use crate::intervals::Estimate;
 
 /// A whole experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,9 +78,9 @@ pub struct Row {
     /// Numbers a picture.
     pub columns: usize,
     /// Accuracy, the mean of the runs.
-    pub accuracy: Figure,
+    pub accuracy: Estimate,
     /// Macro F1, the mean of the runs.
-    pub macro_f1: Figure,
+    pub macro_f1: Estimate,
     /// Standard deviation of the accuracy over runs.
     pub spread: Option<f64>,
     /// Accuracy of every run: draws within seeds.
@@ -128,9 +129,9 @@ pub struct Difference {
     /// Share of the labels.
     pub fraction: f64,
     /// Of the accuracy.
-    pub accuracy: Figure,
+    pub accuracy: Estimate,
     /// Of the macro F1.
-    pub macro_f1: Figure,
+    pub macro_f1: Estimate,
 }
 
 /// A figure of others.

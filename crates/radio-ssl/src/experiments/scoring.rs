@@ -8,61 +8,8 @@ use metrics::bootstrap::{group_members, mean_and_error};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-/// A figure and its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Figure {
-    /// Its value.
-    pub value: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-impl Figure {
-    /// Where it lies against a mark.
-    pub fn against(self, mark: f64) -> Standing {
-        if self.low > mark {
-            Standing::Above
-        } else if self.high < mark {
-            Standing::Below
-        } else {
-            Standing::CannotTell
-        }
-    }
-
-    /// `+2.1 (0.4 to 3.9)` in percent, with a sign if it is a difference.
-    pub fn percent(self, signed: bool) -> String {
-        let one = |v: f64| if signed { format!("{:+.1}", 100.0 * v) } else { format!("{:.1}", 100.0 * v) };
-        format!("{} ({} to {})", one(self.value), one(self.low), one(self.high))
-    }
-}
-
-/// What an interval says of a mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// The whole interval is above.
-    Above,
-    /// It holds the mark.
-    CannotTell,
-    /// The whole interval is below.
-    Below,
-}
-
-impl Standing {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Above => "is above",
-            Self::CannotTell => "cannot be told from",
-            Self::Below => "is below",
-        }
-    }
-}
+use crate::intervals::Estimate;
 
 /// The objects that are predicted, and the resamples of them that every method shares.
 pub struct Jury {
@@ -139,13 +86,13 @@ impl Jury {
 
 impl Judged {
     /// Accuracy.
-    pub fn accuracy(&self) -> Figure {
-        figure(self.accuracy.0, self.accuracy.1.clone())
+    pub fn accuracy(&self) -> Estimate {
+        Estimate::of_draws(self.accuracy.0, self.accuracy.1.clone())
     }
 
     /// Mean F1 of the classes.
-    pub fn macro_f1(&self) -> Figure {
-        figure(self.macro_f1.0, self.macro_f1.1.clone())
+    pub fn macro_f1(&self) -> Estimate {
+        Estimate::of_draws(self.macro_f1.0, self.macro_f1.1.clone())
     }
 
     /// Standard deviation of the accuracy over runs; none with one run.
@@ -156,30 +103,18 @@ impl Judged {
     }
 
     /// This one's accuracy minus another's, on the same resamples.
-    pub fn minus(&self, other: &Self) -> Figure {
+    pub fn minus(&self, other: &Self) -> Estimate {
         difference(&self.accuracy, &other.accuracy)
     }
 
     /// The same of macro F1.
-    pub fn macro_f1_minus(&self, other: &Self) -> Figure {
+    pub fn macro_f1_minus(&self, other: &Self) -> Estimate {
         difference(&self.macro_f1, &other.macro_f1)
     }
 }
 
-fn difference(one: &(f64, Vec<f64>), other: &(f64, Vec<f64>)) -> Figure {
-    figure(one.0 - other.0, one.1.iter().zip(&other.1).map(|(a, b)| a - b).collect())
-}
-
-/// A value with the middle 95 % of its resamples (linear interpolation).
-fn figure(value: f64, mut drawn: Vec<f64>) -> Figure {
-    drawn.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = share * drawn.len().saturating_sub(1) as f64;
-        let below = drawn.get(place.floor() as usize).copied().unwrap_or(value);
-        let above = drawn.get(place.ceil() as usize).copied().unwrap_or(below);
-        below + (above - below) * place.fract()
-    };
-    Figure { value, low: at(0.025), high: at(0.975) }
+fn difference(one: &(f64, Vec<f64>), other: &(f64, Vec<f64>)) -> Estimate {
+    Estimate::of_draws(one.0 - other.0, one.1.iter().zip(&other.1).map(|(a, b)| a - b).collect())
 }
 
 #[cfg(test)]
@@ -187,6 +122,7 @@ mod tests {
     use cls_morph::probes::score::{Resampling, Truth, compare, score};
 
     use super::*;
+    use crate::intervals::Standing;
 
     /// Labels, groups of two, a good and a poor method.
     fn case() -> (Vec<usize>, Vec<usize>, Vec<usize>, Vec<usize>) {

@@ -1,7 +1,7 @@
 //! What the paper says, what was found here, and a verdict in words that follows from the interval alone.
 use serde::Serialize;
 
-use super::over_sets::Estimate;
+use crate::intervals::{Estimate, Standing};
 
 /// What a statement asks of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -80,8 +80,8 @@ pub fn judge(asks: Asks, found: Estimate) -> Verdict {
         return Verdict::CannotTell;
     }
     let (agrees, differs) = match asks {
-        Asks::MoreThan(limit) => (low > limit, high < limit),
-        Asks::LessThan(limit) => (high < limit, low > limit),
+        Asks::MoreThan(limit) => (found.against(limit) == Standing::Above, found.against(limit) == Standing::Below),
+        Asks::LessThan(limit) => (found.against(limit) == Standing::Below, found.against(limit) == Standing::Above),
         Asks::Between(from, to) => {
             let signed = from > 0.0 || to < 0.0;
             let has_sign = low > 0.0 || high < 0.0;

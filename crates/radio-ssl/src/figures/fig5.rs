@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::claims::{Asks, Claim, points};
 use super::encoders::Pretrained;
 use super::experiment::Experiment;
-use super::over_sets::{Estimate, Method, OverSets};
+use super::over_sets::{Method, OverSets};
 use super::pages::{Found, bar, difference_table, named, overall_table, write_page};
 use super::settings::FigureOptions;
+use crate::intervals::Estimate;
 use crate::report::class_figures::{Bar, bars_by_class, named_bars};
 use crate::report::figure_page::PageTable;
 

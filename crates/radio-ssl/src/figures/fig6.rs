@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::claims::{Asks, Claim, points};
 use super::encoders::Pretrained;
 use super::experiment::Experiment;
-use super::over_sets::{Estimate, OverSets};
+use super::over_sets::OverSets;
 use super::pages::{Found, write_page};
 use super::settings::FigureOptions;
+use crate::intervals::Estimate;
 use crate::report::confusion_figure::confusion_figure;
 use crate::report::figure_page::PageTable;
 

@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::claims::{Asks, Claim, points};
 use super::experiment::Experiment;
 use super::label_shares::{ShareResult, Start, TriedRate, label_shares};
-use super::over_sets::{Estimate, Method, OverSets};
+use super::over_sets::{Method, OverSets};
 use super::pages::{Found, bar, difference_table, write_page};
 use super::settings::FigureOptions;
+use crate::intervals::Estimate;
 use crate::report::figure_page::PageTable;
 use crate::report::share_figure::{ShareLine, share_figure};
 

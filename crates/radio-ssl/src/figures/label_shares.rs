@@ -120,17 +120,16 @@ fn over_shares(
     let tasks = (shares.len() * labelled.sets.len()) as u64;
     let mut stage = Stage::start("training with labels");
     for (number, share) in shares.into_iter().enumerate() {
-        let mut found =
-            ShareResult { share, labels: 0, rates: Vec::new(), tried: Vec::new(), predicted: Vec::new() };
+        let mut found = ShareResult { share, labels: 0, rates: Vec::new(), tried: Vec::new(), predicted: Vec::new() };
         for (set, draw) in labelled.sets.iter().enumerate() {
             let note = format!("{name}, {:.0} % of the labels, set {}", 100.0 * share, set + 1);
             stage.at((number * labelled.sets.len() + set) as u64, tasks, &note);
             let seed = seed + set as u64;
             let rows = label_fraction(&draw.train, &labelled.labels, share, seed)?;
             let tried = match put_aside(&rows, labelled, seed) {
-                Some((learn, judge)) => search(&settings.fine_tuning.rates, labelled, &judge, |rate| {
-                    train(seed, rate, &learn, &judge)
-                })?,
+                Some((learn, judge)) => {
+                    search(&settings.fine_tuning.rates, labelled, &judge, |rate| train(seed, rate, &learn, &judge))?
+                }
                 None => Vec::new(),
             };
             let larger = results.last().and_then(|larger| larger.rates.get(set).copied());

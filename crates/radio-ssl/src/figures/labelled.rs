@@ -352,7 +352,11 @@ mod tests {
         };
         for number in 0..40 {
             draw(&format!("{number}.png"), number)?;
-            table.push_str(&format!("{number}.png,{},{},0\n", ["a", "b"][usize::from(number % 2)], 3 * u32::from(number)));
+            table.push_str(&format!(
+                "{number}.png,{},{},0\n",
+                ["a", "b"][usize::from(number % 2)],
+                3 * u32::from(number)
+            ));
         }
         std::fs::write(path.join("labels.csv"), table)?;
         let line = format!("--images {0} --labels {0}/labels.csv --sets 2", path.display());

@@ -8,12 +8,9 @@ use metrics::bootstrap::group_members;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::Serialize;
 
 use super::labelled::Labelled;
-
-/// Share of the draws inside an interval.
-const CONFIDENCE: f64 = 0.95;
+use crate::intervals::Estimate;
 
 /// Predictions of one method.
 #[derive(Debug, Clone)]
@@ -22,17 +19,6 @@ pub struct Method {
     pub name: String,
     /// Predicted class of the test rows, by seed, then by set; a method without a seed has one.
     pub predicted: Vec<Vec<Vec<usize>>>,
-}
-
-/// A value with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The value on all data.
-    pub value: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
 }
 
 /// One draw: how often each cutout, and which sets and seeds.
@@ -181,16 +167,9 @@ impl<'a> OverSets<'a> {
 
     fn estimate(&self, statistic: impl Fn(&Draw) -> Option<f64> + Sync) -> Result<Estimate> {
         let value = statistic(&self.as_it_is).unwrap_or(f64::NAN);
-        let mut values: Vec<f64> = self.draws.par_iter().filter_map(&statistic).filter(|v| v.is_finite()).collect();
-        ensure!(value.is_finite() && !values.is_empty(), "a score is undefined: a set without a cutout of the class");
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = share * (values.len() - 1) as f64;
-            let (below, above) = (place.floor() as usize, place.ceil() as usize);
-            values[below] + (values[above] - values[below]) * (place - below as f64)
-        };
-        let tail = (1.0 - CONFIDENCE) / 2.0;
-        Ok(Estimate { value, low: at(tail), high: at(1.0 - tail) })
+        let drawn: Vec<f64> = self.draws.par_iter().filter_map(&statistic).filter(|v| v.is_finite()).collect();
+        ensure!(value.is_finite() && !drawn.is_empty(), "a score is undefined: a set without a cutout of the class");
+        Ok(Estimate::of_draws(value, drawn))
     }
 
     fn mean_f1(&self, draw: &Draw, method: &Method, class: Option<usize>) -> Option<f64> {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::claims::{Claim, points, summary};
 use super::experiment::{Experiment, SECTION};
-use super::over_sets::{Estimate, Method, OverSets};
+use super::over_sets::{Method, OverSets};
+use crate::intervals::Estimate;
 use crate::report::Drawing;
 use crate::report::class_figures::Bar;
 use crate::report::figure_page::{FigurePage, PageTable, write_figure_page};

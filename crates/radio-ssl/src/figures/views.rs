@@ -7,9 +7,10 @@ use super::claims::{Asks, Claim, points};
 use super::encoders::Pretrained;
 use super::experiment::Experiment;
 use super::frozen::Describer;
-use super::over_sets::{Estimate, Method, OverSets};
+use super::over_sets::{Method, OverSets};
 use super::pages::{Found, bar, difference_table, overall_table, write_page};
 use super::settings::FigureOptions;
+use crate::intervals::Estimate;
 use crate::report::class_figures::named_bars;
 use crate::report::figure_page::PageTable;
 
