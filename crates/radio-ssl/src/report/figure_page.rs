@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 
 use atomic_file::write_atomically;
 
-use super::ReportError;
 use super::drawing::Drawing;
 use super::page::{aside, escape, facts, plots, provenance};
-use super::raster::picture;
-use super::sky_tile::encode_png;
-use super::svg::{Style, plot_css, svg};
+use super::svg::plot_css;
+use super::{ReportError, write_figure};
 
 /// Everything that a page shows. An empty list drops its section.
 #[derive(Debug, Clone, Default)]
@@ -69,9 +67,7 @@ pub fn write_figure_page(page: &FigurePage, data: &[u8], folder: &Path) -> Resul
     write(format!("{}.md", page.stem), markdown(page).as_bytes())?;
     write(format!("{}.json", page.stem), data)?;
     for (number, drawing) in page.figures.iter().enumerate() {
-        let name = |extension: &str| format!("{}-{}.{extension}", page.stem, number + 1);
-        write(name("svg"), svg(drawing, Style::Standalone).as_bytes())?;
-        write(name("png"), &encode_png(&picture(drawing))?)?;
+        paths.extend(write_figure(drawing, folder, &format!("{}-{}", page.stem, number + 1))?);
     }
     Ok(paths)
 }
