@@ -38,9 +38,9 @@ impl Standing {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Above => "above",
-            Self::CannotTell => "cannot tell from",
-            Self::Below => "below",
+            Self::Above => "is above",
+            Self::CannotTell => "cannot be told from",
+            Self::Below => "is below",
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use super::held::FrameFacts;
 use super::result::{Block, ExperimentResult, Row};
 use super::unit::write_text;
-use crate::report::method_figures::{Bar, LabelCurve, bars_figure, label_figure};
+use crate::report::method_figures::{Bar, LabelAxes, LabelCurve, bars_figure, label_figure};
 use crate::report::{drawing::Drawing, write_figure};
 
 /// Bars of a figure at most.
@@ -37,9 +37,11 @@ pub fn write(result: &ExperimentResult, folder: &Path) -> Result<PathBuf> {
 }
 
 fn drawings(block: &Block) -> Vec<(&'static str, &'static str, Drawing)> {
-    let bars =
-        bars_figure("All labels", &block.short_title(), &bars(block)).map(|d| ("bars", "Accuracy, all labels", d));
-    let curves = label_figure(&block.short_title(), &curves(block)).map(|d| ("labels", "Accuracy against labels", d));
+    let bars = bars_figure("All labels", &block.short_title(), "accuracy", false, &bars(block))
+        .map(|d| ("bars", "Accuracy, all labels", d));
+    let axes = LabelAxes { score: "Accuracy", labels: "share of the labels, %" };
+    let curves =
+        label_figure(axes, &block.short_title(), &curves(block)).map(|d| ("labels", "Accuracy against labels", d));
     bars.into_iter().chain(curves).collect()
 }
 
@@ -82,7 +84,7 @@ fn curves(block: &Block) -> Vec<LabelCurve> {
             .rows
             .iter()
             .filter(same)
-            .map(|row| (row.fraction, row.accuracy.value, row.accuracy.low, row.accuracy.high))
+            .map(|row| (100.0 * row.fraction, row.accuracy.value, row.accuracy.low, row.accuracy.high))
             .collect();
         if points.len() < 2 {
             continue;

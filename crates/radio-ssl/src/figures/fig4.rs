@@ -1,6 +1,6 @@
 //! Figure 4: a map (UMAP) of the frozen features of all labelled cutouts, coloured by class; of a trained and of a random encoder.
 use anyhow::{Context, Result};
-use map_umap::{Umap, UmapConfig, scatter, trustworthiness};
+use map_umap::{Umap, UmapConfig, trustworthiness};
 use ndarray::Array2;
 use neighbours::Metric;
 use serde::{Deserialize, Serialize};
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::claims::{Asks, Claim, Verdict, judge, points};
 use super::experiment::Experiment;
 use super::frozen::{Describer, Frozen};
+use super::labelled::Labelled;
 use super::map_quality::{knn_right, silhouettes};
 use super::pages::{Found, write_page};
 use super::settings::FigureOptions;
 use crate::intervals::Estimate;
 use crate::progress::Stage;
 use crate::report::figure_page::PageTable;
-use crate::report::map_figure::{ClassPoints, map_figure};
+use crate::report::scatter::figure::scatter_figure;
+use crate::report::{Colouring, Drawing, ScatterMap};
 
 /// Neighbours that vote, and of which the trustworthiness speaks.
 const NEIGHBOURS: usize = 15;
-/// Most points of a figure.
-const MOST_POINTS: usize = 3000;
 const GROUPS: &str = "A map of the self-supervised features, coloured by class, shows how far the classes are told apart (no number is given).";
 const SECTION: &str = "section 3, Fig. 4";
 
@@ -55,16 +55,7 @@ pub fn figure4(options: &FigureOptions) -> Result<String> {
     let over = experiment.over_sets();
     let gain = over.mean_of_rows(&gain)?;
     let chance = chance(&experiment.labelled.labels);
-    let names: Vec<&str> =
-        experiment.labelled.labels.iter().map(|&label| experiment.labelled.classes[label].as_str()).collect();
-    let mut figures = Vec::new();
-    for map in [&trained, &random] {
-        let points = Array2::from_shape_fn((map.points.len(), 2), |(row, axis)| map.points[row][axis]);
-        let groups: Vec<ClassPoints> =
-            scatter(points.view(), &names, MOST_POINTS)?.into_iter().map(|group| (group.label, group.points)).collect();
-        let result = format!("kNN {:.1} %", 100.0 * map.knn_on_map.value);
-        figures.extend(map_figure(&format!("UMAP, {}", map.features), &result, &groups));
-    }
+    let figures = [&trained, &random].into_iter().filter_map(|map| drawn(&experiment.labelled, map)).collect();
     let reading = "our reading: cutouts of one class lie together, more of them than by chance";
     let learnt = match judge(Asks::MoreThan(0.0), gain) {
         Verdict::Agrees => "More than with random weights, so learnt",
@@ -102,6 +93,24 @@ pub fn figure4(options: &FigureOptions) -> Result<String> {
         data: [trained, random],
     };
     write_page(&experiment, &options.out, "cargo xtask reproduce-fig4", found)
+}
+
+/// The map as a figure.
+fn drawn(labelled: &Labelled, map: &MapFound) -> Option<Drawing> {
+    let names = labelled.labels.iter().map(|&label| labelled.classes[label].clone());
+    let of_classes = Colouring::Classes {
+        name: format!("class; kNN {:.1} %", 100.0 * map.knn_on_map.value),
+        classes: labelled.classes.clone(),
+        of: labelled.labels.iter().copied().map(Some).collect(),
+    };
+    let scatter = ScatterMap {
+        title: format!("UMAP, {}", map.features),
+        ids: names.collect(),
+        places: map.points.clone(),
+        colourings: vec![of_classes],
+        ..ScatterMap::default()
+    };
+    scatter_figure(&scatter, 0)
 }
 
 /// What a vote that knows nothing of the map gets right: all of the most frequent class. The cutouts of a map are all there are, and

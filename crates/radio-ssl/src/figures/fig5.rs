@@ -9,8 +9,9 @@ use super::over_sets::{Method, OverSets};
 use super::pages::{Found, bar, difference_table, named, overall_table, write_page};
 use super::settings::FigureOptions;
 use crate::intervals::Estimate;
-use crate::report::class_figures::{Bar, bars_by_class, named_bars};
+use crate::report::class_figures::bars_by_class;
 use crate::report::figure_page::PageTable;
+use crate::report::method_figures::{Bar, bars_figure};
 
 /// The scores of a method.
 #[derive(Debug, Serialize)]
@@ -71,15 +72,15 @@ fn scores_of(experiment: &Experiment, over: &OverSets, method: &Method) -> Resul
 }
 
 fn drawings(experiment: &Experiment, scores: &[MethodScores]) -> Vec<crate::report::Drawing> {
-    let rows: Vec<(String, Bar)> = scores.iter().map(|score| (score.name.clone(), bar(score.f1))).collect();
+    let rows: Vec<Bar> = scores.iter().map(|score| bar(&(score.name.clone(), score.f1))).collect();
     let names: Vec<String> = scores.iter().map(|score| score.name.clone()).collect();
-    let values: Vec<Vec<Bar>> = scores
-        .iter()
-        .map(|score| score.by_class.iter().chain([&score.f1]).map(|found| bar(*found)).collect())
-        .collect();
+    let percent =
+        |found: &Estimate| Estimate { value: 100.0 * found.value, low: 100.0 * found.low, high: 100.0 * found.high };
+    let values: Vec<Vec<Estimate>> =
+        scores.iter().map(|score| score.by_class.iter().chain([&score.f1]).map(percent).collect()).collect();
     let mut classes = experiment.labelled.classes.clone();
     classes.push("all".into());
-    let overall = named_bars("F1 over all classes, frozen features", "F1 / %", &rows, false);
+    let overall = bars_figure("F1 over all classes, frozen features", "", "F1", false, &rows);
     let by_class = bars_by_class("F1 by class, frozen features", "F1 / %", &classes, &names, &values);
     overall.into_iter().chain(by_class).collect()
 }

@@ -6,11 +6,11 @@ use super::claims::{Asks, Claim, points};
 use super::experiment::Experiment;
 use super::label_shares::{ShareResult, Start, TriedRate, label_shares};
 use super::over_sets::{Method, OverSets};
-use super::pages::{Found, bar, difference_table, write_page};
+use super::pages::{Found, difference_table, write_page};
 use super::settings::FigureOptions;
 use crate::intervals::Estimate;
 use crate::report::figure_page::PageTable;
-use crate::report::share_figure::{ShareLine, share_figure};
+use crate::report::method_figures::{LabelAxes, LabelCurve, label_figure};
 
 const SECTION: &str = "section 3, Fig. 7";
 const FEW: &str =
@@ -64,11 +64,14 @@ pub fn figure7(options: &FigureOptions) -> Result<String> {
     let over = experiment.over_sets();
     let found = pairs.iter().map(|pair| share_found(&over, pair)).collect::<Result<Vec<_>>>()?;
     let claims = claims(&over, &pairs)?;
-    let lines: Vec<ShareLine> = ["pre-trained", "from scratch"]
-        .iter()
-        .enumerate()
-        .map(|(k, name)| ((*name).to_owned(), found.iter().map(|share| (share.labels, bar(share.f1[k]))).collect()))
-        .collect();
+    let curve = |(k, name): (usize, &str)| LabelCurve {
+        name: name.to_owned(),
+        points: found
+            .iter()
+            .map(|share| (share.labels as f64, share.f1[k].value, share.f1[k].low, share.f1[k].high))
+            .collect(),
+    };
+    let curves: Vec<LabelCurve> = ["pre-trained", "from scratch"].into_iter().enumerate().map(curve).collect();
     let result = found.first().zip(found.last()).map_or(String::new(), |(least, most)| {
         format!(
             "Pre-trained minus scratch: {} with {} labels, {} with {}.",
@@ -94,7 +97,7 @@ pub fn figure7(options: &FigureOptions) -> Result<String> {
              class the rate of the next larger share is taken. The paper trains 150 epochs and names no learning rate.",
             settings.steps, settings.batch_size, settings.rates
         )],
-        figures: share_figure("F1 against the number of labels", "", &lines).into_iter().collect(),
+        figures: label_figure(LabelAxes { score: "F1", labels: "number of labels" }, "", &curves).into_iter().collect(),
         tables: vec![
             table(&found),
             difference_table(

@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::claims::{Claim, points, summary};
 use super::experiment::{Experiment, SECTION};
 use super::over_sets::{Method, OverSets};
+use crate::classify::baselines::RINGS;
 use crate::intervals::Estimate;
 use crate::report::Drawing;
-use crate::report::class_figures::Bar;
 use crate::report::figure_page::{FigurePage, PageTable, write_figure_page};
+use crate::report::method_figures::Bar;
 
 /// What a figure found.
 pub struct Found<T> {
@@ -149,9 +150,10 @@ pub fn difference_table(heading: &str, caption: &str, differences: &[(String, Es
     }
 }
 
-/// A share as a bar in percent.
-pub fn bar(found: Estimate) -> Bar {
-    Bar { value: 100.0 * found.value, low: 100.0 * found.low, high: 100.0 * found.high }
+/// A score, or a difference of two, as a bar.
+pub fn bar((name, found): &(String, Estimate)) -> Bar {
+    let Estimate { value, low, high } = *found;
+    Bar { name: name.clone(), value, low, high, hand_made: name == RINGS }
 }
 
 /// The method of that name.

@@ -11,8 +11,8 @@ use super::over_sets::{Method, OverSets};
 use super::pages::{Found, bar, difference_table, overall_table, write_page};
 use super::settings::FigureOptions;
 use crate::intervals::Estimate;
-use crate::report::class_figures::named_bars;
 use crate::report::figure_page::PageTable;
+use crate::report::method_figures::bars_figure;
 
 /// What the paper says of blind pre-training.
 const BLIND: &str = "Blind pre-training (hulk) is about 5 % better than source-centred (banner).";
@@ -70,14 +70,9 @@ pub fn views(options: &FigureOptions) -> Result<String> {
             .collect(),
         prose: false,
     };
-    let rows: Vec<_> = found.f1.iter().map(|(name, f1)| (name.clone(), bar(*f1))).collect();
-    let differences: Vec<_> = found.differences.iter().map(|(name, found)| (name.clone(), bar(*found))).collect();
-    let figures = named_bars("F1 over all classes", "F1 / %", &rows, false).into_iter().chain(named_bars(
-        "Paired differences",
-        "points of F1",
-        &differences,
-        true,
-    ));
+    let bars = |found: &[(String, Estimate)]| found.iter().map(bar).collect::<Vec<_>>();
+    let f1 = bars_figure("F1 over all classes", "", "F1", false, &bars(&found.f1));
+    let gains = bars_figure("Paired differences", "", "difference in F1", true, &bars(&found.differences));
     let (blind, centred) = (methods.first(), methods.get(1));
     let page = Found {
         stem: "views",
@@ -92,7 +87,7 @@ pub fn views(options: &FigureOptions) -> Result<String> {
              number of optimiser steps."
                 .into(),
         ],
-        figures: figures.collect(),
+        figures: f1.into_iter().chain(gains).collect(),
         tables: vec![
             overall_table(&over, &methods)?,
             by_seed,
