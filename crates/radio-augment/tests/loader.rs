@@ -47,7 +47,7 @@ impl FrameSource for Sky {
     }
 
     fn origin(&self, i: usize) -> u32 {
-        u32::from(i % 3 == 0)
+        u32::from(i.is_multiple_of(3))
     }
 
     fn address(&self, i: usize) -> u64 {
