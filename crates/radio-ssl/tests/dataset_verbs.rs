@@ -283,7 +283,14 @@ fn an_encoder_is_trained_and_used_on_a_manifest() {
     // A manifest of frames gives what the survey gives, to the bit: names, places, noise and features.
     done(&folder, "embed survey.toml --checkpoint run/checkpoint.safetensors --out of-survey.parquet");
     done(&folder, "embed frames.parquet --checkpoint run/checkpoint.safetensors --out of-frames.parquet");
-    let read = |name: &str| FeatureTable::read_parquet(&folder.path().join(name)).unwrap();
+    let read = |name: &str| {
+        let mut table = FeatureTable::read_parquet(&folder.path().join(name)).unwrap();
+        assert!(
+            table.metadata.remove("frames").is_some(),
+            "the file says which frames; a survey and a manifest are two"
+        );
+        table
+    };
     assert_eq!(read("of-survey.parquet"), read("of-frames.parquet"));
 
     done(&folder, "dataset split frames.parquet --fractions 0.5,0,0.5 --out parted.parquet");

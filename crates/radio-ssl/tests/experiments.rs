@@ -135,7 +135,7 @@ fn published_splits_boxes_and_zeros() {
     let claim = experiment(folder.path(), "claim --only rgz").unwrap();
     assert_eq!(claim.verdict.len(), 3, "{:?}", claim.verdict);
     let ablation = experiment(folder.path(), "ablation --only no,temperature").unwrap();
-    assert!(ablation.verdict[0].contains("base") && ablation.blocks[0].rows.len() == 2 * 9, "{:?}", ablation.verdict);
+    assert!(ablation.verdict[0].contains("base") && ablation.blocks[0].rows.len() == 2 * 8, "{:?}", ablation.verdict);
 }
 
 #[test]

@@ -72,6 +72,10 @@ fn a_small_file_that_other_commands_read() {
     let folder = tempfile::tempdir().unwrap();
     make_data(&folder.path().join("data"));
     let survey = tiny_sky::survey(folder.path(), |_| None);
+    // Frames as large as a view and its margin; no labels.
+    let text = std::fs::read_to_string(&survey).unwrap();
+    let text = text.replace("labels = \"labels.csv\"\n", "").replace("size = 32", "size = 96");
+    std::fs::write(&survey, text).unwrap();
     let place = train(folder.path(), &survey);
     assert!(place.ends_with("radio-ssl-r18-quick.safetensors"));
 
@@ -90,7 +94,7 @@ fn a_small_file_that_other_commands_read() {
         provenance.origins.iter().map(|o| (o.name.as_str(), o.pictures, o.shares_batches_with.len())).collect();
     let sky = provenance.origins[4].name.clone();
     assert!(sky.starts_with("simulated "), "{sky}");
-    let frames = tiny_sky::ACROSS * tiny_sky::ACROSS;
+    let frames = (tiny_sky::ACROSS - 2) * (tiny_sky::ACROSS - 2); // 96 pixels wide, every 32
     let expected =
         [("mirabest", 40, 0), ("first-frg", 20, 2), ("mgcls", 9, 2), ("mosaics/one", 4, 2), (sky.as_str(), frames, 0)];
     assert_eq!(found, expected);
@@ -101,7 +105,7 @@ fn a_small_file_that_other_commands_read() {
     assert!(remarks.contains("ranks.fits: whole numbers"), "{remarks}");
     assert!(provenance.origins[1].remarks[0].contains("03.png"), "{:?}", provenance.origins[1]);
     let run = card.training.clone().unwrap();
-    assert_eq!((run.frames, run.steps, provenance.epoch_losses.len()), (Some(329), 2 * (329 / 16), 2));
+    assert_eq!((run.frames, run.steps, provenance.epoch_losses.len()), (Some(269), 2 * (269 / 16), 2));
     let text = std::fs::read_to_string(place.with_extension("card.md")).unwrap();
     for wanted in ["cargo xtask foundation --data DIR", "non-commercial", "| mirabest | 40 |", "Non-commercial"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
@@ -111,8 +115,8 @@ fn a_small_file_that_other_commands_read() {
     // bf16 weights are widened, and a second training starts from them without a projector.
     assert_eq!(Encoder::read(&place).unwrap().features(), 64);
     let config = SimClrConfig::from_toml(&file.checkpoint.text["simclr.toml"]).unwrap();
-    let next = Pretraining::start_from(config.clone(), 329, &place).unwrap();
-    let fresh = Pretraining::new(config, 329).unwrap();
+    let next = Pretraining::start_from(config.clone(), 269, &place).unwrap();
+    let fresh = Pretraining::new(config, 269).unwrap();
     assert_eq!(next.trunk().parameters()[0].to_torch(), file.checkpoint.tensors["conv1.weight"].1);
     assert_eq!(next.head_parameters(), fresh.head_parameters());
 

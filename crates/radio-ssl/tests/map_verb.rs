@@ -110,7 +110,8 @@ fn what_cannot_be_mapped_is_named() {
     assert!(refused("@features.parquet --colour-by score --out @m").contains("--labels"));
     assert!(refused("@features.parquet --pca 8 --out @m").contains("fewer components"));
     assert!(refused("@features.parquet --model @none.safetensors --out @m").contains("none.safetensors"));
-    assert!(refused("@features.txt --out @m").contains(".parquet or .csv"));
+    let missing = refused("@features.txt --out @m");
+    assert!(missing.contains("no such file of features"), "{missing}");
     assert!(refused("@features.parquet --supervised --out @m").contains("--label-column"));
     assert!(refused("@features.parquet --images @nowhere --out @m").contains("no row has a picture"));
     table(9).write_parquet(&folder.path().join("few.parquet")).unwrap();
