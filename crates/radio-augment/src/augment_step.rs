@@ -69,6 +69,13 @@ pub enum AugmentStep {
         /// Clockwise.
         degrees: [f64; 2],
     },
+    /// Larger or smaller about the middle, the frame keeps its size; what comes in is blank.
+    Zoom {
+        /// How often.
+        probability: f64,
+        /// Above 1 enlarges; within [0.01, 100].
+        factor: [f64; 2],
+    },
     /// A shift by whole pixels; what comes in is blank (C4).
     Translate {
         /// How often.
@@ -194,6 +201,9 @@ impl AugmentStep {
             Self::Rotate { probability, degrees } => {
                 happens(probability, rng).then(|| StepDraw::Rotate(uniform(degrees, rng)))
             }
+            Self::Zoom { probability, factor } => {
+                happens(probability, rng).then(|| StepDraw::Zoom(uniform(factor, rng)))
+            }
             Self::Translate { probability, fraction } => happens(probability, rng).then(|| {
                 let mut shift = |side: usize| (uniform(fraction, rng) * side as f64).round() as i64;
                 StepDraw::Translate { rows: shift(rows), cols: shift(cols) }
@@ -255,6 +265,10 @@ impl AugmentStep {
             Self::Rotate { probability, degrees } => {
                 in_range("rotate probability", probability, 0.0, 1.0)?;
                 span("rotate degrees", degrees, -360.0, 360.0)
+            }
+            Self::Zoom { probability, factor } => {
+                in_range("zoom probability", probability, 0.0, 1.0)?;
+                span("zoom factor", factor, 0.01, 100.0)
             }
             Self::Translate { probability, fraction } => {
                 in_range("translate probability", probability, 0.0, 1.0)?;

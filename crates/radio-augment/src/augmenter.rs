@@ -112,6 +112,7 @@ mod tests {
             (r#"{"steps":[{"step":"crop-resize","probability":1,"fraction":[0.0,1.0]}]}"#, "fraction"),
             (r#"{"steps":[{"step":"flip-either","horizontal":0.8,"vertical":0.8}]}"#, "horizontal + vertical"),
             (r#"{"steps":[{"step":"rotate","probability":1,"degrees":[-500,90]}]}"#, "rotate degrees"),
+            (r#"{"steps":[{"step":"zoom","probability":1,"factor":[0,1]}]}"#, "zoom factor"),
             (r#"{"steps":[{"step":"zscale","probability":1,"contrast":[0,1],"per-channel":true}]}"#, "zscale contrast"),
             (r#"{"steps":[{"step":"one-of","probability":1,"steps":[]}]}"#, "steps of a group"),
             (

@@ -81,7 +81,7 @@ pub use flip::{FlipDraw, flip};
 pub use gaussian_blur::{blur_kernel_side, gaussian_blur};
 pub use geometry::{
     Moved, PixelBox, PixelMap, Placement,
-    warp::{rotate, translate},
+    warp::{rotate, translate, zoom},
 };
 pub use limits::Limits;
 pub use loader::{FrameSource, ViewLoader};

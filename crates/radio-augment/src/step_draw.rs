@@ -14,7 +14,7 @@ use crate::{
     scratch::recycle,
     sigmoid_stretch,
     stretch::scale_to,
-    threshold_percentile, translate,
+    threshold_percentile, translate, zoom,
 };
 
 /// What one step does to one image, with every random number fixed.
@@ -31,6 +31,8 @@ pub enum StepDraw {
     QuarterTurns(u32),
     /// A turn by so many degrees clockwise.
     Rotate(f64),
+    /// So many times as large about the middle.
+    Zoom(f64),
     /// A shift by whole pixels.
     Translate {
         /// Down.
@@ -92,6 +94,7 @@ impl StepDraw {
             Self::CropResize(crop) => crop_resize(channels.view(), crop),
             Self::QuarterTurns(turns) => quarter_turns_keeping_size(channels.view(), turns),
             Self::Rotate(degrees) => rotate(channels.view(), degrees, blanks),
+            Self::Zoom(factor) => zoom(channels.view(), factor, blanks),
             Self::Translate { rows, cols } => translate(channels.view(), rows, cols, blanks),
             Self::Blur(sigma) => gaussian_blur(channels.view(), sigma, blur_kernel_side(sigma)),
         };
@@ -111,6 +114,7 @@ impl StepDraw {
             Self::Flip(FlipDraw::Vertical) => Some(PixelMap::flip_vertical(rows)),
             Self::QuarterTurns(turns) => Some(PixelMap::quarter_turns(turns, rows, cols)),
             Self::Rotate(degrees) => Some(PixelMap::rotation(degrees, rows, cols)),
+            Self::Zoom(factor) => Some(PixelMap::zoom(factor, rows, cols)),
             Self::Translate { rows, cols } => Some(PixelMap::translation(rows, cols)),
             Self::ColorJitter(_)
             | Self::Blur(_)

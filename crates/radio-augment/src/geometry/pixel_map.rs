@@ -55,6 +55,13 @@ impl PixelMap {
         Self { row: [cos, -sin, y - cos * y + sin * x], col: [sin, cos, x - sin * y - cos * x] }
     }
 
+    /// `factor` times as large about the middle of a frame `[rows, cols]`, which keeps its size.
+    #[must_use]
+    pub fn zoom(factor: f64, rows: usize, cols: usize) -> Self {
+        let (y, x, step) = (0.5 * (rows as f64 - 1.0), 0.5 * (cols as f64 - 1.0), factor.recip());
+        Self { row: [step, 0.0, y - step * y], col: [0.0, step, x - step * x] }
+    }
+
     /// A shift by whole pixels, down and to the right if positive.
     #[must_use]
     pub fn translation(rows: i64, cols: i64) -> Self {
@@ -117,6 +124,7 @@ mod tests {
             PixelMap::flip_horizontal(7),
             PixelMap::flip_vertical(5),
             PixelMap::rotation(33.0, 9, 12),
+            PixelMap::zoom(0.7, 9, 12),
             PixelMap::translation(-3, 4),
             PixelMap::enlarged_window(2, 1, 8, 9, (10, 12)),
         ];

@@ -1,4 +1,4 @@
-//! Images moved by an affine map: rotation and translation.
+//! Images moved by an affine map: rotation, zoom and translation.
 
 use ndarray::{Array3, ArrayView3};
 
@@ -20,6 +20,15 @@ use crate::{
 pub fn rotate(channels: ArrayView3<f32>, degrees: f64, blanks: BlankRule) -> Array3<f32> {
     let (_, height, width) = channels.dim();
     warp(channels, &PixelMap::rotation(degrees, height, width), blanks)
+}
+
+/// Shows channels `[C, H, W]` `factor` times as large about the middle; bilinear, the size is kept.
+///
+/// Blanks and the outside are as in [`rotate`]. A factor below 1 is not smoothed first: meant for factors near 1.
+#[must_use]
+pub fn zoom(channels: ArrayView3<f32>, factor: f64, blanks: BlankRule) -> Array3<f32> {
+    let (_, height, width) = channels.dim();
+    warp(channels, &PixelMap::zoom(factor, height, width), blanks)
 }
 
 /// Moves channels `[C, H, W]` by whole pixels, down and to the right if positive; what comes in at the edge is blank.
@@ -132,6 +141,25 @@ mod tests {
             let (got, want) = (rotate(frame.view(), degrees, BlankRule::Nan), quarter_turns(frame.view(), turns));
             assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-3), "{degrees}");
         }
+    }
+
+    /// Bilinear interpolation follows a ramp exactly: distances to the middle are divided by the factor.
+    #[test]
+    fn a_zoomed_ramp_is_flatter_about_the_same_middle() {
+        let ramp = Array3::from_shape_fn((1, 9, 12), |(_, y, x)| (3 * y + x) as f32);
+        assert_eq!(zoom(ramp.view(), 1.0, BlankRule::Nan), ramp);
+        for factor in [1.5, 0.8] {
+            let seen = zoom(ramp.view(), factor, BlankRule::Nan);
+            let mut blank = 0;
+            for ((_, y, x), got) in seen.indexed_iter() {
+                let (from_y, from_x) = (4.0 + (y as f64 - 4.0) / factor, 5.5 + (x as f64 - 5.5) / factor);
+                let inside = (0.0..=8.0).contains(&from_y) && (0.0..=11.0).contains(&from_x);
+                blank += usize::from(got.is_nan());
+                assert!(!inside || (f64::from(*got) - 3.0 * from_y - from_x).abs() < 1e-4, "{factor} {y} {x}: {got}");
+            }
+            assert_eq!(blank > 0, factor < 1.0, "{factor}: {blank}");
+        }
+        assert!(zoom(ramp.view(), f64::NAN, BlankRule::Nan).iter().all(|v| v.is_nan()));
     }
 
     #[test]

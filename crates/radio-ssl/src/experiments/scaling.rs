@@ -1,7 +1,7 @@
 //! The experiment `scaling`: more images, more epochs, finer pixels, other pools, by linear probe on MiraBest.
 use anyhow::Result;
 
-use super::ablation::probe_variants;
+use super::ablation::{probe_variants, short};
 use super::encoders::EncoderRecipe;
 use super::pools::Pool;
 use super::result::ExperimentResult;
@@ -44,7 +44,7 @@ fn variants(base: &EncoderRecipe, simulated: bool) -> Vec<EncoderRecipe> {
 /// # Errors
 /// If data cannot be used, a training fails, the user interrupts, or a unit cannot be written.
 pub fn scaling(options: &ExperimentOptions) -> Result<ExperimentResult> {
-    let base = options.base()?;
+    let base = short(options.base()?);
     let own = format!("100 % of images, {} epochs", base.epochs);
     let wanted: Vec<EncoderRecipe> = variants(&EncoderRecipe { share: 1.0, ..base }, options.simulated.is_some())
         .into_iter()
