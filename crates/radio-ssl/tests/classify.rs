@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Parser;
 use ndarray::Array2;
 use radio_io::{Table, write_gray_png};
+use radio_ssl::classify::class_maps::{MapOptions, class_maps};
 use radio_ssl::classify::eval::{EvalOptions, eval, evaluate};
 use radio_ssl::classify::marks::{Marks, MethodMarks};
 use radio_ssl::classify::predict::{PredictOptions, predict};
@@ -138,6 +139,71 @@ fn a_classifier_is_trained_and_fills_a_catalogue() {
     predict(&parse::<PredictOptions>(&["--classifier", &classifier, "--images", &images, "--out", &out])).unwrap();
     let table = Table::read(Path::new(&out)).unwrap();
     assert_eq!((table.rows(), table.texts("file").unwrap()[59].as_str()), (PICTURES, "p059.png"));
+}
+
+/// Every picture is single or double, and large or not: two questions; one in ten has no label at all.
+#[test]
+fn several_labels_a_picture_and_where_the_classifier_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    make_pictures(folder.path());
+    std::fs::copy(folder.path().join("p008.png"), folder.path().join("p009.png")).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("labels.csv")).unwrap();
+    let mut lines = text.lines();
+    let mut table = format!("{},classes\n", lines.next().unwrap());
+    for (i, line) in lines.enumerate() {
+        let shape = ["", "double"][i / 2 % 2];
+        let names = if shape.is_empty() { "seen".to_owned() } else { format!("{shape}; seen") };
+        table += &format!("{line},{}\n", if i % 10 == 0 { shape } else { &names });
+    }
+    std::fs::write(folder.path().join("labels.csv"), table).unwrap();
+    let (images, labels) =
+        (folder.path().display().to_string(), folder.path().join("labels.csv").display().to_string());
+    let run = folder.path().join("run").display().to_string();
+    let config = folder.path().join("c.toml").display().to_string();
+    let small = cls_morph::ClassifierConfig {
+        backbone: radio_tensor::resnet::ResNetConfig { depth: radio_tensor::resnet::Depth::ResNet18, width: 4 }.into(),
+        peak_lr: 3e-3,
+        loss: cls_morph::classifier::loss::Loss::Focal { alpha: 0.25, gamma: 2.0 },
+        ..cls_morph::ClassifierConfig::laptop(1, 32, 8, 30)
+    };
+    let small = cls_morph::ClassifierConfig {
+        recipe: radio_augment::Recipe { flat: radio_augment::FlatRule::Mask, ..small.recipe.clone() },
+        ..small
+    };
+    std::fs::write(&config, small.to_toml().unwrap()).unwrap();
+    let common = ["--images", &images, "--labels", &labels, "--label-column", "classes"];
+    let training = ["--several", "--config", &config, "--out", &run];
+    train(&parse::<TrainOptions>(&common.iter().chain(&training).copied().collect::<Vec<_>>())).unwrap();
+    let classifier = folder.path().join("run/classifier.safetensors").display().to_string();
+    let known = cls_morph::Classifier::read(Path::new(&classifier)).unwrap();
+    assert_eq!(known.classes, ["double", "seen"]);
+    assert!(known.thresholds.iter().all(|t| (0.0..1.0).contains(t)) && known.thresholds != [0.5, 0.5]);
+
+    let out = folder.path().join("several.csv").display().to_string();
+    let use_it = ["--classifier", &classifier, "--out", &out];
+    predict(&parse::<PredictOptions>(&common.iter().chain(&use_it).copied().collect::<Vec<_>>())).unwrap();
+    let found = Table::read(Path::new(&out)).unwrap();
+    assert_eq!(found.names(), ["file", "ra", "dec", "classes", "p_double", "p_seen"]);
+    let (names, double) = (found.texts("classes").unwrap(), found.numbers("p_double").unwrap());
+    let right = (0..PICTURES).filter(|i| names[*i].split(';').any(|name| name == "double") == (i / 2 % 2 == 1)).count();
+    assert!(right > 50, "{right} of {PICTURES}");
+    assert!((0..PICTURES).all(|i| names[i].contains("double") == (double[i] >= known.thresholds[0])));
+
+    // What speaks for a double is where its lobes are: the corners of the picture are empty.
+    let page = folder.path().join("maps.html").display().to_string();
+    let maps = ["--classifier", &classifier, "--images", &images, "--class", "double", "--most", "5", "--out", &page];
+    class_maps(&parse::<MapOptions>(&maps)).unwrap();
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert_eq!((html.matches("<figure>").count(), html.matches("data:image/png").count()), (5, 15));
+    let wrong = ["--classifier", &classifier, "--images", &images, "--class", "triple", "--out", &page];
+    let error = class_maps(&parse::<MapOptions>(&wrong)).unwrap_err().to_string();
+    assert!(error.contains("triple") && error.contains("double"), "{error}");
+
+    // A configuration for one class a picture and --several contradict each other.
+    let one = cls_morph::ClassifierConfig { loss: cls_morph::classifier::loss::Loss::CrossEntropy, ..small };
+    std::fs::write(&config, one.to_toml().unwrap()).unwrap();
+    let error = train(&parse::<TrainOptions>(&common.iter().chain(&training).copied().collect::<Vec<_>>()));
+    assert!(error.unwrap_err().to_string().contains("--several"));
 }
 
 /// MiraBest, confident FRI against FRII, five folds of whole groups: the marks of an independent pipeline

@@ -187,6 +187,7 @@ impl FineTuning {
 
     /// The classifier as trained so far, given away at the end.
     pub fn into_classifier(self) -> Classifier {
+        let classes = self.classes.len();
         Classifier {
             trunk: self.trunk,
             head: self.head,
@@ -194,6 +195,7 @@ impl FineTuning {
             loss: self.config.loss,
             recipe: self.config.recipe,
             temperature: 1.0,
+            thresholds: vec![0.5; classes],
         }
     }
 

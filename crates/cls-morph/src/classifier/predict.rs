@@ -20,6 +20,8 @@ use crate::features::{Turns, features_array, images_tensor};
 
 /// Text entry with the temperature of a calibrated classifier.
 const TEMPERATURE_KEY: &str = "temperature";
+/// And with the thresholds of one for several labels a row.
+const THRESHOLDS_KEY: &str = "thresholds";
 
 /// Trunk, head, the names of the classes, and the pre-processing they were trained on.
 pub struct Classifier {
@@ -35,6 +37,8 @@ pub struct Classifier {
     pub recipe: Recipe,
     /// Probabilities are softened by it ([`super::calibration::fit_temperature`]); 1 where it was not calibrated.
     pub temperature: f64,
+    /// With several labels a row: the probability from which a row has each class; 0.5 each where they were not chosen.
+    pub thresholds: Vec<f64>,
 }
 
 impl Classifier {
@@ -58,7 +62,19 @@ impl Classifier {
                 ClassError::Setting { name: "temperature", expected: "a finite number above 0", found: text.clone() }
             })?,
         };
-        Ok(Self { trunk, head, classes, loss: config.loss, recipe: config.recipe, temperature })
+        let thresholds = match loaded.checkpoint.text.get(THRESHOLDS_KEY) {
+            None => vec![0.5; classes.len()],
+            Some(text) => {
+                let found = serde_json::from_str(text).ok().filter(|found: &Vec<f64>| {
+                    found.len() == classes.len() && found.iter().all(|t| (0.0..=1.0).contains(t))
+                });
+                found.ok_or_else(|| {
+                    let expected = "a number within [0, 1] for each class";
+                    ClassError::Setting { name: "thresholds", expected, found: text.clone() }
+                })?
+            }
+        };
+        Ok(Self { trunk, head, classes, loss: config.loss, recipe: config.recipe, temperature, thresholds })
     }
 
     /// The classifier alone, without the state of its training; `config` is what it was trained with.
@@ -73,6 +89,10 @@ impl Classifier {
         let classes = serde_json::to_string(&self.classes).map_err(|e| ClassError::Config(e.to_string()))?;
         file.text.insert(CLASSES_KEY.into(), classes);
         file.text.insert(TEMPERATURE_KEY.into(), self.temperature.to_string());
+        if self.thresholds.iter().any(|threshold| *threshold != 0.5) {
+            let thresholds = serde_json::to_string(&self.thresholds).map_err(|e| ClassError::Config(e.to_string()))?;
+            file.text.insert(THRESHOLDS_KEY.into(), thresholds);
+        }
         Ok(file)
     }
 

@@ -1,4 +1,5 @@
 //! Pictures in a folder and a table that says what they show.
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -161,12 +162,26 @@ impl Pictures {
         if let Some(place) = cells.iter().position(String::is_empty) {
             bail!("{}: no `{}`: label it, or leave it out with --keep", self.list[place].id, column.name);
         }
-        let classes: Vec<String> =
-            cells.iter().cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let classes: Vec<String> = cells.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         ensure!(classes.len() >= 2, "column `{}`: expected two classes or more, found {classes:?}", column.name);
         ensure!(classes.len() <= 1000, "column `{}`: {} different values: not classes", column.name, classes.len());
         let labels = cells.iter().map(|cell| classes.binary_search(cell).unwrap_or(0)).collect();
         Ok((labels, classes))
+    }
+
+    /// The classes of every picture, `[pictures, classes]`, where a cell holds several names apart by `;`, or none; and the
+    /// names in alphabetical order.
+    ///
+    /// # Errors
+    /// If there is no such column, or no picture has a label.
+    pub fn label_sets(&self, column: &str) -> Result<(Array2<bool>, Vec<String>)> {
+        let column = self.table.column(column)?;
+        let sets: Vec<BTreeSet<String>> = self.rows.iter().map(|&row| names_of(&column.cell(row))).collect();
+        let classes: Vec<String> = sets.iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        ensure!(!classes.is_empty(), "column `{}`: no picture has a label", column.name);
+        ensure!(classes.len() <= 1000, "column `{}`: {} different names: not classes", column.name, classes.len());
+        let has = |(row, class): (usize, usize)| sets[row].contains(&classes[class]);
+        Ok((Array2::from_shape_fn((sets.len(), classes.len()), has), classes))
     }
 
     /// Leaves pictures out, by place.
@@ -188,6 +203,11 @@ impl Pictures {
             ..self.clone()
         }
     }
+}
+
+/// The names in a cell of several, apart by `;`.
+fn names_of(cell: &str) -> BTreeSet<String> {
+    cell.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The group of every row, and what it is in words.
@@ -294,6 +314,11 @@ mod tests {
         assert_eq!(pictures.groups, [0, 0, 1], "36 arc seconds apart are one group");
         assert_eq!(pictures.labels("class").unwrap(), (vec![0, 1, 0], vec!["FRI".to_owned(), "FRII".to_owned()]));
         assert_eq!(pictures.pixels(0).unwrap(), picture.mapv(f32::from).slice(ndarray::s![7..13, 12..18]));
+        let names = |found: &[&str]| found.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+        assert_eq!(names_of(" a; b;;a "), names(&["a", "b"]));
+        assert!(names_of(" ; ").is_empty());
+        let (sets, classes) = pictures.label_sets("class").unwrap();
+        assert_eq!((sets, classes.len()), (ndarray::array![[true, false], [false, true], [true, false]], 2));
         let unique = Pictures::open(&options(folder.path(), &["--unique", "id", "--group-column", "id"])).unwrap();
         assert_eq!((unique.rows.clone(), unique.groups.clone()), (vec![0, 1, 3], vec![0, 1, 2]));
 

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use cls_morph::Classifier;
 use cls_morph::classifier::confident_errors::confident_errors;
+use cls_morph::classifier::loss::Loss;
 use cls_morph::features::Turns;
 use cls_morph::probes::probe::Predictions;
+use ndarray::{Array2, ArrayView2};
 use radio_augment::{Augmenter, FrameSource, ViewLoader};
 use radio_io::{Column, ColumnData, Table};
 
 use super::error_gallery::{Judged, write_error_gallery};
 use super::eval::errors_page;
+use super::held_out::{classes_at, several_words};
 use super::images::{ImageOptions, Picture, Pictures};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
@@ -22,12 +25,9 @@ const ENDINGS: [&str; 4] = ["fits", "fit", "fz", "png"];
 /// Sure errors that are printed.
 const SHOWN: usize = 12;
 
-/// Options of `classify predict`.
+/// Pictures to classify.
 #[derive(Debug, Clone, clap::Args)]
-pub struct PredictOptions {
-    /// The classifier (`classifier.safetensors` of `classify train`).
-    #[arg(long, value_name = "FILE")]
-    pub classifier: PathBuf,
+pub struct PictureOptions {
     /// Folder with the pictures.
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
@@ -37,15 +37,26 @@ pub struct PredictOptions {
     /// Column of the table with the file names.
     #[arg(long, value_name = "C", default_value = "file")]
     pub file_column: String,
-    /// Column with known classes: the surest errors are printed, and shown in a page beside the catalogue.
-    #[arg(long, value_name = "C", requires = "labels")]
-    pub label_column: Option<String>,
     /// Keep rows where a column has one of these values; may be repeated.
     #[arg(long, value_name = "COLUMN=V1,V2", requires = "labels")]
     pub keep: Vec<String>,
     /// Use the middle square of this side, in pixels of the picture (as in training).
     #[arg(long, value_name = "PIXELS")]
     pub crop: Option<usize>,
+}
+
+/// Options of `classify predict`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PredictOptions {
+    /// The classifier (`classifier.safetensors` of `classify train`).
+    #[arg(long, value_name = "FILE")]
+    pub classifier: PathBuf,
+    /// The pictures.
+    #[command(flatten)]
+    pub pictures: PictureOptions,
+    /// Column with known classes: the surest errors are printed, and shown in a page beside the catalogue.
+    #[arg(long, value_name = "C", requires = "labels")]
+    pub label_column: Option<String>,
     /// Look at every picture once, in place of the mean over the four quarter turns.
     #[arg(long)]
     pub one_turn: bool,
@@ -63,7 +74,7 @@ pub struct PredictOptions {
 /// If the classifier or a picture cannot be used, the user interrupts, or the catalogue cannot be written.
 pub fn predict(options: &PredictOptions) -> Result<()> {
     let classifier = Classifier::read(&options.classifier)?;
-    let mut pictures = find(options)?;
+    let mut pictures = find(&options.pictures)?;
     let refused =
         ViewLoader::new(Arc::new(pictures.clone()), classifier.recipe.clone(), Augmenter { steps: Vec::new() }, 0)
             .refused_frames();
@@ -72,7 +83,7 @@ pub fn predict(options: &PredictOptions) -> Result<()> {
         eprintln!("left out: {}: {cause}", pictures.list[*place].id);
     }
     pictures.without(&refused.iter().map(|(place, _)| *place).collect::<Vec<_>>());
-    ensure!(!pictures.list.is_empty(), "{}: no picture can be used", options.images.display());
+    ensure!(!pictures.list.is_empty(), "{}: no picture can be used", options.pictures.images.display());
 
     let mut stage = Stage::start("classifying");
     let total = pictures.len();
@@ -85,6 +96,18 @@ pub fn predict(options: &PredictOptions) -> Result<()> {
         bail!(Interrupted);
     }
     stage.end("");
+    if classifier.loss != Loss::CrossEntropy {
+        catalogue_of_several(&pictures, &classifier, probabilities.view())?.write(&options.out)?;
+        if let Some(column) = &options.label_column {
+            let truth = known_sets(&pictures, column, &classifier.classes)?;
+            println!(
+                "{}",
+                several_words(&classifier.classes, truth.view(), probabilities.view(), &classifier.thresholds)?
+            );
+        }
+        println!("{total} pictures, {} left out: {}", refused.len(), options.out.display());
+        return Ok(());
+    }
     let found = Predictions::of(probabilities);
     catalogue(&pictures, &classifier, &found)?.write(&options.out)?;
     if let Some(column) = &options.label_column {
@@ -133,7 +156,7 @@ pub fn predict(options: &PredictOptions) -> Result<()> {
 }
 
 /// The pictures of the table, or of the folder in alphabetical order.
-fn find(options: &PredictOptions) -> Result<Pictures> {
+pub(super) fn find(options: &PictureOptions) -> Result<Pictures> {
     if let Some(labels) = &options.labels {
         return Pictures::open(&ImageOptions {
             file_column: options.file_column.clone(),
@@ -169,8 +192,48 @@ fn is_picture(path: &Path) -> bool {
     ENDINGS.iter().any(|ending| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')))
 }
 
+/// Classes by a column of the table, among those the classifier knows.
+fn known_sets(pictures: &Pictures, column: &str, classes: &[String]) -> Result<Array2<bool>> {
+    let (sets, names) = pictures.label_sets(column)?;
+    let place: Vec<usize> = names
+        .iter()
+        .map(|name| {
+            let known = classes.iter().position(|class| class == name);
+            known.with_context(|| format!("`{name}` is none of the classes {classes:?}"))
+        })
+        .collect::<Result<_>>()?;
+    let mut truth = Array2::from_elem((sets.nrows(), classes.len()), false);
+    for ((row, name), &has) in sets.indexed_iter() {
+        truth[(row, place[name])] = has;
+    }
+    Ok(truth)
+}
+
 /// File, position where known, class, its probability, and the probability of every class.
 fn catalogue(pictures: &Pictures, classifier: &Classifier, found: &Predictions) -> Result<Table> {
+    let mut columns = file_and_place(pictures);
+    let class = found.class.iter().map(|&class| classifier.classes[class].clone()).collect();
+    let own = found.class.iter().enumerate().map(|(row, &class)| found.probabilities[(row, class)]).collect();
+    columns.push(Column::new("class", ColumnData::Text(class)));
+    columns.push(Column::new("probability", ColumnData::Float(own)));
+    columns.extend(probability_columns(classifier, found.probabilities.view()));
+    Ok(Table::new(columns)?)
+}
+
+/// File, position where known, the classes above their thresholds apart by `;`, and the probability of every class.
+fn catalogue_of_several(pictures: &Pictures, classifier: &Classifier, probabilities: ArrayView2<f64>) -> Result<Table> {
+    let mut columns = file_and_place(pictures);
+    let called = classes_at(probabilities, &classifier.thresholds);
+    let names = |row: ndarray::ArrayView1<bool>| {
+        let of = row.iter().zip(&classifier.classes).filter(|(has, _)| **has).map(|(_, name)| name.as_str());
+        of.collect::<Vec<_>>().join(";")
+    };
+    columns.push(Column::new("classes", ColumnData::Text(called.rows().into_iter().map(names).collect())));
+    columns.extend(probability_columns(classifier, probabilities));
+    Ok(Table::new(columns)?)
+}
+
+fn file_and_place(pictures: &Pictures) -> Vec<Column> {
     let mut columns = vec![Column::new("file", ColumnData::Text(pictures.list.iter().map(|p| p.id.clone()).collect()))];
     for (name, ucd) in [("ra", "pos.eq.ra;meta.main"), ("dec", "pos.eq.dec;meta.main")] {
         if let Ok(values) = pictures.table.numbers(name) {
@@ -180,13 +243,12 @@ fn catalogue(pictures: &Pictures, classifier: &Classifier, found: &Predictions) 
             columns.push(column);
         }
     }
-    let class = found.class.iter().map(|&class| classifier.classes[class].clone()).collect();
-    let own = found.class.iter().enumerate().map(|(row, &class)| found.probabilities[(row, class)]).collect();
-    columns.push(Column::new("class", ColumnData::Text(class)));
-    columns.push(Column::new("probability", ColumnData::Float(own)));
-    for (class, name) in classifier.classes.iter().enumerate() {
-        let values = found.probabilities.column(class).to_vec();
-        columns.push(Column::new(format!("p_{name}"), ColumnData::Float(values)));
-    }
-    Ok(Table::new(columns)?)
+    columns
+}
+
+fn probability_columns(classifier: &Classifier, probabilities: ArrayView2<f64>) -> Vec<Column> {
+    let of = |(class, name): (usize, &String)| {
+        Column::new(format!("p_{name}"), ColumnData::Float(probabilities.column(class).to_vec()))
+    };
+    classifier.classes.iter().enumerate().map(of).collect()
 }

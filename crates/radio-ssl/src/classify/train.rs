@@ -4,27 +4,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use cls_morph::classifier::calibration::fit_temperature;
+use anyhow::{Context, Result, bail, ensure};
 use cls_morph::classifier::config::ClassifierConfig;
-use cls_morph::features::Turns;
+use cls_morph::classifier::loss::Loss;
 use cls_morph::probes::folds::Folds;
-use cls_morph::probes::probe::Predictions;
-use cls_morph::probes::score::{Resampling, Truth, score};
-use cls_morph::{FineTuning, fine_tune, one_class_each};
-use metrics::calibration::{expected_calibration_error, reliability};
+use cls_morph::{FineTuning, fine_tune};
+use ndarray::Axis;
 use radio_augment::{FlatRule, FrameSource, Recipe};
 use radio_tensor::weights::{InputChoice, read_encoder};
 
-use super::error_gallery::{Judged, write_error_gallery};
 use super::eval::encoder_recipe;
+use super::held_out::{HeldOut, Labels};
 use super::images::{ImageOptions, Pictures};
 use crate::compute::CheckpointOptions;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 
-/// Intervals of confidence in the check of the calibration.
-const BINS: usize = 10;
+/// The paper's loss where pictures may have several classes (reference-facts E2).
+const PAPER_FOCAL: Loss = Loss::Focal { alpha: 0.25, gamma: 2.0 };
 
 /// Options of `classify train`.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +32,9 @@ pub struct TrainOptions {
     /// Column with the class of each picture.
     #[arg(long, value_name = "C")]
     pub label_column: String,
+    /// A picture may have several classes, apart by `;` in the column, or none: focal loss, and a threshold for each class.
+    #[arg(long)]
+    pub several: bool,
     /// The encoder to start from; without it from scratch.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
@@ -90,6 +90,7 @@ pub fn train(options: &TrainOptions) -> Result<()> {
                 frozen: options.frozen,
                 peak_lr: options.lr,
                 floor_lr: options.lr.min(laptop.floor_lr),
+                loss: if options.several { PAPER_FOCAL } else { laptop.loss },
                 backbone: encoder.as_ref().map_or(laptop.backbone, |encoder| encoder.trunk.config()),
                 recipe: Recipe { size: side, flat: FlatRule::Mask, ..recipe },
                 ..laptop
@@ -98,19 +99,22 @@ pub fn train(options: &TrainOptions) -> Result<()> {
         }
     };
     config.check()?;
+    ensure!(
+        !options.several || config.loss != Loss::CrossEntropy,
+        "--several: the loss of the configuration is cross-entropy, for one class a picture; expected focal"
+    );
     let pictures = Pictures::open(&options.images)?;
-    let (labels, classes) = pictures.labels(&options.label_column)?;
+    let labels = Labels::read(&pictures, &options.label_column, config.loss)?;
     let all: Vec<usize> = (0..pictures.len()).collect();
     let (known, aside) = match options.hold_out {
         0 => (all, Vec::new()),
         k => {
-            let folds = Folds::grouped(&labels, &pictures.groups, k, options.seed)?;
+            let folds = Folds::grouped(&labels.first, &pictures.groups, k, options.seed)?;
             (folds.train(0), folds.test(0))
         }
     };
     std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
-    let of = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<_>>();
-    let targets = one_class_each(&of(&known), classes.len());
+    let (targets, classes) = (labels.targets.select(Axis(0), &known), labels.classes.clone());
     let state = options.out.join("training.safetensors");
     let mut run = if state.exists() {
         let run = FineTuning::resume(config.clone(), classes.clone(), targets, &state)?;
@@ -144,56 +148,19 @@ pub fn train(options: &TrainOptions) -> Result<()> {
 
     let mut classifier = run.into_classifier();
     if !aside.is_empty() {
-        let images: Arc<dyn FrameSource> = Arc::new(pictures.part(&aside));
-        let go_on = |_| ControlFlow::Continue(());
-        let truth = of(&aside);
-        let raw = classifier.predict(images.clone(), Turns::Four, config.batch_size, go_on)?;
-        classifier.temperature = fit_temperature(raw.view(), &truth)?;
-        let mended = classifier.predict(images, Turns::Four, config.batch_size, go_on)?;
-        let page = options.out.join("errors.html");
-        write_error_gallery(
-            &Judged {
-                pictures: &pictures,
-                places: &aside,
-                labels: &truth,
-                classes: &classes,
-                probabilities: mended.view(),
-                method: "pictures held out from training".into(),
-                facts: vec![
-                    ("radio-ssl".into(), env!("CARGO_PKG_VERSION").into()),
-                    ("labels".into(), format!("{}, column {}", options.images.labels.display(), options.label_column)),
-                    ("seed".into(), config.seed.to_string()),
-                ],
-            },
-            &page,
-        )?;
-        let found = Predictions::of(raw.clone()).class;
-        let groups: Vec<usize> = aside.iter().map(|&row| pictures.groups[row]).collect();
-        let truth_rows = Truth { labels: &truth, groups: &groups, n_classes: classes.len() };
-        let marks = score(truth_rows, &found, &Resampling::thousand(options.seed))?;
-        let interval = marks.accuracy_interval;
-        println!(
-            "held out: {} pictures ({}), accuracy {:.1} % ({:.1} to {:.1}), macro F1 {:.1} %",
-            aside.len(),
-            pictures.grouping,
-            100.0 * marks.accuracy,
-            100.0 * interval.low,
-            100.0 * interval.high,
-            100.0 * marks.macro_f1
-        );
-        let right: Vec<bool> = found.iter().zip(&truth).map(|(found, truth)| found == truth).collect();
-        let error = |p: &ndarray::Array2<f64>| -> Result<f64> {
-            let sure: Vec<f64> =
-                p.rows().into_iter().map(|row| row.iter().copied().fold(0.0, f64::max).min(1.0)).collect();
-            Ok(100.0 * expected_calibration_error(&reliability(&sure, &right, BINS)?))
+        let held_out = HeldOut {
+            pictures: &pictures,
+            places: &aside,
+            batch_size: config.batch_size,
+            seed: config.seed,
+            facts: vec![
+                ("radio-ssl".into(), env!("CARGO_PKG_VERSION").into()),
+                ("labels".into(), format!("{}, column {}", options.images.labels.display(), options.label_column)),
+                ("seed".into(), config.seed.to_string()),
+            ],
         };
-        println!(
-            "surest errors: {}\ntemperature {:.2}: expected calibration error {:.1} %, {:.1} % after it on the same pictures",
-            page.display(),
-            classifier.temperature,
-            error(&raw)?,
-            error(&mended)?
-        );
+        let truth = labels.targets.select(Axis(0), &aside);
+        println!("{}", held_out.judge(&mut classifier, truth.view(), &options.out.join("errors.html"))?);
     }
     let out = options.out.join("classifier.safetensors");
     classifier.checkpoint(&config)?.write(&out)?;

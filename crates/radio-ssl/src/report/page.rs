@@ -379,7 +379,7 @@ pub(crate) fn provenance(pairs: &[(String, String)]) -> String {
 }
 
 /// Base64 with padding (RFC 4648, section 4), for pictures inside the page.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
