@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cls_morph::ClassifierConfig;
 use cls_morph::features::{Extraction, Layers, Scale, Turns, extract};
 use ndarray::{Array2, Axis, concatenate};
-use radio_augment::Recipe;
+use radio_augment::{BlankRule, Recipe};
 use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -47,14 +47,17 @@ impl Look {
         Self::PLAIN,
         Self { turns: Turns::Four, layers: Layers::EveryStage, anew: true, scales: false, rings: false },
         Self::MAIN,
-        Self { scales: true, ..Self::MAIN },
-        Self { scales: true, rings: true, ..Self::MAIN },
+        Self::SCALES,
+        Self { rings: true, ..Self::SCALES },
     ];
     /// The look of the marks that other stacks gave: last map, four turns, statistics anew.
     pub const PLAIN: Self = Self { turns: Turns::Four, layers: Layers::Last, anew: true, scales: false, rings: false };
     /// The look that verdicts speak of, on every set.
     pub const MAIN: Self =
         Self { turns: Turns::Dihedral, layers: Layers::EveryStage, anew: true, scales: false, rings: false };
+
+    /// And with middle squares of several sides, for sets whose sources differ in size.
+    pub const SCALES: Self = Self { scales: true, ..Self::MAIN };
 
     /// In words.
     pub fn words(self) -> String {
@@ -106,11 +109,12 @@ impl Network {
     }
 }
 
-/// `96 px as 64, width 32`.
+/// `96 px as 64, width 32`; and whether zeros count, which decides what two recipes share.
 pub fn input_words(recipe: &EncoderRecipe) -> String {
+    let zeros = if recipe.pool.blanks() == BlankRule::Nan { ", zeros count" } else { "" };
     match recipe.crop_px == recipe.side {
-        true => format!("{} px, width {}", recipe.side, recipe.width),
-        false => format!("{} px as {}, width {}", recipe.crop_px, recipe.side, recipe.width),
+        true => format!("{} px, width {}{zeros}", recipe.side, recipe.width),
+        false => format!("{} px as {}, width {}{zeros}", recipe.crop_px, recipe.side, recipe.width),
     }
 }
 
@@ -173,6 +177,7 @@ impl<'a> Describer<'a> {
             Describe::HandMade(name) => serde_json::json!({ "hand-made": name }),
             Describe::Network(Network::Random(recipe), look) => serde_json::json!({
                 "random": recipe.network(), "seed": seed, "scales": self.scales(recipe, *look), "look": look,
+                "blanks": self.set.recipe_of(recipe, input_view(self.set.name, recipe)).blanks,
             }),
             Describe::Network(Network::Encoder(recipe), look) => {
                 let keys = self.encoders(workshop, recipe, split, seed)?.into_iter().map(|trained| trained.key);

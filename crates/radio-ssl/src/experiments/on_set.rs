@@ -47,7 +47,7 @@ fn ways(describer: &Describer, recipes: &[EncoderRecipe], options: &ExperimentOp
         }
     }
     for recipe in &inputs {
-        for look in [Look::PLAIN, Look::MAIN] {
+        for look in [Look::PLAIN, Look::MAIN, Look::SCALES] {
             ways.push(Way::Probe(Describe::Network(Network::Random(recipe.clone()), look), probes()));
         }
     }
@@ -169,9 +169,12 @@ fn judge(bench: &mut Bench, recipes: &[EncoderRecipe]) -> Result<Vec<String>> {
             |bench: &Bench, look| bench.find(&of(Network::Encoder(recipe.clone()), look), Probing::Chosen.name(), 1.0);
         let found = main(bench, Look::MAIN);
         say(bench, found, rings)?;
-        let random = bench.find(&of(Network::Random(recipe.clone()), Look::MAIN), Probing::Chosen.name(), 1.0);
-        say(bench, found, random)?;
-        let with_rings = main(bench, Look { scales: true, rings: true, ..Look::MAIN });
+        for look in [Look::MAIN, Look::SCALES] {
+            let name = of(Network::Random(recipe.clone()), look);
+            let (found, random) = (main(bench, look), bench.find(&name, Probing::Chosen.name(), 1.0));
+            say(bench, found, random)?;
+        }
+        let with_rings = main(bench, Look { rings: true, ..Look::SCALES });
         say(bench, with_rings, rings)?;
         for fraction in FRACTIONS {
             let tuned = bench.find(&Start::Encoder(recipe.clone()).name(), "trained", fraction);
