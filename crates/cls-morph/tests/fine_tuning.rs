@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use cls_morph::classifier::config::HeadStart;
 use cls_morph::classifier::loss::Loss;
 use cls_morph::features::Turns;
 use cls_morph::{ClassError, Classifier, ClassifierConfig, FineTuning, fine_tune, one_class_each};
@@ -105,7 +106,8 @@ fn answers(run: FineTuning) -> Array2<f64> {
 #[test]
 fn resumed_at_any_step_the_run_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
-    for config in [config(), ClassifierConfig { frozen: true, ..config() }, vit()] {
+    let at_probe = ClassifierConfig { head: HeadStart::Probe, ..config() };
+    for config in [config(), ClassifierConfig { frozen: true, ..config() }, at_probe, vit()] {
         let whole = train(&config, None, folder.path());
         assert_eq!(whole.steps(), 9); // 26 images, batches of 8, incomplete ones left out, 3 epochs
         let losses = whole.losses().to_vec();
@@ -176,6 +178,26 @@ fn a_checkpoint_gives_the_classifier_back() {
     let one = again.probabilities(&images, Turns::Four).unwrap();
     let other = again.probabilities(&turned, Turns::Four).unwrap();
     assert!((one[(0, 0)] - other[(0, 0)]).abs() < 1e-6);
+}
+
+/// At a rate of zero the head stays where it starts: at random, or where it tells the training images apart.
+#[test]
+fn a_head_that_starts_at_the_probe_is_right_before_the_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = |head: HeadStart, loss: Loss| {
+        let still = ClassifierConfig { head, loss, peak_lr: 0.0, floor_lr: 0.0, frozen: true, ..config() };
+        let found = train(&still, None, folder.path()).into_classifier();
+        let found = found.predict(Arc::new(Doubles(IMAGES)), Turns::Four, 8, |_| ControlFlow::Continue(())).unwrap();
+        (0..IMAGES).filter(|&i| (found[(i, 1)] > found[(i, 0)]) == (i % 2 == 1)).count()
+    };
+    for loss in [Loss::CrossEntropy, Loss::Focal { alpha: 0.25, gamma: 2.0 }] {
+        let (probe, random) = (right(HeadStart::Probe, loss), right(HeadStart::Random, loss));
+        assert!(probe >= IMAGES - 3 && random < probe, "{loss:?}: {probe} and {random} of {IMAGES}");
+    }
+    let text = config().to_toml().unwrap();
+    assert!(!text.contains("head"), "a random head has the text of before: {text}");
+    let probe = ClassifierConfig { head: HeadStart::Probe, ..config() };
+    assert_eq!(ClassifierConfig::from_toml(&probe.to_toml().unwrap()).unwrap(), probe);
 }
 
 #[test]

@@ -80,10 +80,11 @@ impl Pca {
         let side = n.min(p);
         check(side <= LARGEST_SIDE, "features", &format!("at most {LARGEST_SIDE} rows or columns"), side)?;
         let mean = column_means(rows.view());
-        let (mut variances, mut components) = if p <= n {
-            symmetric_eigen(&covariance(rows.view(), &mean))
-        } else {
-            from_row_products(rows.view(), &mean)
+        // With more columns than rows, from the products of rows with each other.
+        let wide = (p > n).then(|| rows.mapv(f64::from) - &mean);
+        let (mut variances, vectors) = match &wide {
+            None => symmetric_eigen(&covariance(rows.view(), &mean)),
+            Some(centred) => symmetric_eigen(&row_products(centred)),
         };
         // Beyond n - 1 there is no variance; rounding may leave a trace of either sign.
         variances.iter_mut().enumerate().for_each(|(i, v)| *v = if i < most { v.max(0.0) } else { 0.0 });
@@ -96,7 +97,11 @@ impl Pca {
             Components::Variance(part) => holding(&variances, part * total_variance).min(most),
         };
         variances.truncate(k);
-        components.slice_collapse(s![..k, ..]);
+        let vectors = vectors.slice_move(s![..k, ..]);
+        let mut components = match &wide {
+            None => vectors,
+            Some(centred) => along_columns(centred, &vectors, variances[0]),
+        };
         for mut component in components.outer_iter_mut() {
             let largest = component.iter().fold(0.0f64, |found, &v| if v.abs() > found.abs() { v } else { found });
             component *= 1.0_f64.copysign(largest);
@@ -173,10 +178,9 @@ fn covariance(rows: ArrayView2<f32>, mean: &Array1<f64>) -> Array2<f64> {
     covariance
 }
 
-/// Variances and components of a table with more columns than rows, from the products of its rows.
-fn from_row_products(rows: ArrayView2<f32>, mean: &Array1<f64>) -> (Vec<f64>, Array2<f64>) {
-    let n = rows.nrows();
-    let centred = rows.mapv(f64::from) - mean;
+/// Products of centred rows with each other, `[n, n]`, over n - 1.
+fn row_products(centred: &Array2<f64>) -> Array2<f64> {
+    let n = centred.nrows();
     let mut products = Array2::zeros((n, n));
     let panels: Vec<_> = products.axis_chunks_iter_mut(Axis(0), COLUMNS_PER_PANEL).enumerate().collect();
     panels.into_par_iter().for_each(|(panel, mut out)| {
@@ -184,13 +188,17 @@ fn from_row_products(rows: ArrayView2<f32>, mean: &Array1<f64>) -> (Vec<f64>, Ar
         let left = centred.slice(s![first..first + out.nrows(), ..]);
         general_mat_mul(1.0 / (n - 1) as f64, &left, &centred.t(), 0.0, &mut out);
     });
-    let (variances, along_rows) = symmetric_eigen(&products);
-    let mut components = along_rows.slice(s![..n - 1, ..]).dot(&centred);
+    products
+}
+
+/// Components `[k, columns]` from the first `k` vectors along rows, `[k, n]`.
+fn along_columns(centred: &Array2<f64>, along_rows: &Array2<f64>, largest_variance: f64) -> Array2<f64> {
+    let mut components = along_rows.dot(centred);
+    let negligible = 1e-7 * (largest_variance.max(0.0) * (centred.nrows() - 1) as f64).sqrt();
     // Where the variance vanishes so does the product; Gram-Schmidt keeps what is left orthogonal.
     for i in 0..components.nrows() {
         let (done, mut rest) = components.view_mut().split_at(Axis(0), i);
         let (done, mut row) = (done.view(), rest.row_mut(0));
-        let negligible = 1e-7 * (variances[0].max(0.0) * (n - 1) as f64).sqrt();
         if row.dot(&row).sqrt() <= negligible {
             fill_orthogonal(&mut row, done);
             continue;
@@ -202,7 +210,7 @@ fn from_row_products(rows: ArrayView2<f32>, mean: &Array1<f64>) -> (Vec<f64>, Ar
         let length = row.dot(&row).sqrt();
         row /= length;
     }
-    (variances, components)
+    components
 }
 
 /// A unit vector orthogonal to earlier ones: what is left of the first axis that is not (nearly) among them.

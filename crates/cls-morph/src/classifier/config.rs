@@ -28,6 +28,9 @@ pub struct ClassifierConfig {
     pub floor_lr: f64,
     /// Whether the trunk stays as it is (on its stored batch-norm statistics) and the head alone learns.
     pub frozen: bool,
+    /// What the head starts from.
+    #[serde(default, skip_serializing_if = "HeadStart::is_random")]
+    pub head: HeadStart,
     /// Numbers the trunk computes with.
     pub precision: Precision,
     /// What is minimised.
@@ -40,6 +43,27 @@ pub struct ClassifierConfig {
     pub recipe: Recipe,
     /// What makes a view of it.
     pub augmenter: Augmenter,
+}
+
+/// Where the head of a training starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStart {
+    /// Random weights (reference-facts E2).
+    #[default]
+    Random,
+    /// The linear probe of the trunk's features on the training images: with few labels, the first gradients of a random head
+    /// undo what the trunk has learned.
+    ///
+    /// # Source
+    /// Kumar et al. 2022 (arXiv:2202.10054), "LP-FT".
+    Probe,
+}
+
+impl HeadStart {
+    fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
 }
 
 impl ClassifierConfig {
@@ -57,6 +81,7 @@ impl ClassifierConfig {
             peak_lr: 1e-3,
             floor_lr: 1e-3,
             frozen: false,
+            head: HeadStart::Random,
             precision: Precision::F32,
             loss: Loss::CrossEntropy,
             backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 }.into(),

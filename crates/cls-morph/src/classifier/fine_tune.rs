@@ -14,12 +14,19 @@ use radio_tensor::trunk::Trunk;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::ClassifierConfig;
+use super::config::{ClassifierConfig, HeadStart};
 use super::head::LinearHead;
-use super::loss::Loss;
+use super::loss::{Focal, Loss};
 use super::predict::Classifier;
 use crate::error::{ClassError, Result};
-use crate::features::{features_array, images_tensor};
+use crate::features::{Layers, Turns, embed_turned, features_array, images_tensor};
+use crate::probes::logistic::Logistic;
+use crate::probes::multi_label::MultiLabelHead;
+
+/// Inverse penalty of the probe that a head starts from, on standardised features.
+const PROBE_C: f64 = 0.1;
+/// Images at once while it is fitted.
+const PROBED_AT_ONCE: usize = 64;
 
 /// Text entry of a checkpoint with its [`ClassifierConfig`].
 pub(super) const CONFIG_KEY: &str = "classifier.toml";
@@ -75,6 +82,9 @@ pub fn fine_tune(
     let schedule = run.config.schedule(images);
     let loader = ViewLoader::new(source, run.config.recipe.clone(), run.config.augmenter.clone(), run.config.seed);
     let mut step = run.adam.steps;
+    if step == 0 && run.config.head == HeadStart::Probe {
+        run.start_at_probe(&loader)?;
+    }
     while step < schedule.total_steps {
         let epoch = step / steps_per_epoch;
         let order = loader.epoch_order(epoch, images);
@@ -140,6 +150,28 @@ impl FineTuning {
         let head = LinearHead::new(config.backbone.features(), classes.len(), &mut rng);
         let adam = Adam::new(config.adam, trained(&config, &trunk, &head));
         Ok(Self { config, classes, targets, trunk, head, adam, losses: Vec::new() })
+    }
+
+    /// The head that classifies the images best by the trunk's features as they are (mean over the quarter turns).
+    fn start_at_probe(&mut self, loader: &ViewLoader) -> Result<()> {
+        let mut rows = Array2::zeros((self.targets.nrows(), self.config.backbone.features()));
+        let images: Vec<usize> = (0..rows.nrows()).collect();
+        for batch in images.chunks(PROBED_AT_ONCE) {
+            let found = embed_turned(&self.trunk, &loader.channels_batch(batch)?, Turns::Four, Layers::Last)?;
+            rows.slice_mut(ndarray::s![batch[0]..batch[0] + batch.len(), ..]).assign(&found);
+        }
+        let (weights, offsets) = match self.config.loss {
+            Loss::CrossEntropy => {
+                let label = |row: ndarray::ArrayView1<bool>| row.iter().position(|&is| is).unwrap_or(0);
+                let labels: Vec<usize> = self.targets.rows().into_iter().map(label).collect();
+                Logistic::fit(rows.view(), &labels, self.classes.len(), PROBE_C)?.softmax_planes()
+            }
+            Loss::Focal { alpha, gamma } => {
+                MultiLabelHead::fit(rows.view(), self.targets.view(), Focal { alpha, gamma }, PROBE_C)?.planes()
+            }
+        };
+        self.head = LinearHead::of_planes(&weights, &offsets);
+        Ok(())
     }
 
     /// One optimiser step on views of the images at `rows`; returns the loss before it.

@@ -29,6 +29,16 @@ impl LinearHead {
         Self { parameters: [weight, Parameter::constant("fc.bias".into(), vec![classes], 0.0)] }
     }
 
+    /// From weights `[classes, features]` and an offset of each class.
+    pub fn of_planes(weights: &Array2<f64>, offsets: &[f64]) -> Self {
+        let (classes, features) = weights.dim();
+        let mut weight = Parameter::constant("fc.weight".into(), vec![classes, features], 0.0);
+        weight.values.iter_mut().zip(weights).for_each(|(to, from)| *to = *from as f32);
+        let mut bias = Parameter::constant("fc.bias".into(), vec![classes], 0.0);
+        bias.values.iter_mut().zip(offsets).for_each(|(to, from)| *to = *from as f32);
+        Self { parameters: [weight, bias] }
+    }
+
     /// Weights and offsets.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters

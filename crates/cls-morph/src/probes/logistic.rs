@@ -71,6 +71,17 @@ impl Logistic {
         Ok(Self { standardiser, weights, intercepts, gradient: found.gradient, n_classes })
     }
 
+    /// Weights `[classes, features]` and offsets of the same classifier on rows that are not standardised, for a softmax.
+    pub fn softmax_planes(&self) -> (Array2<f64>, Vec<f64>) {
+        let (weights, offsets) = self.standardiser.carried_back(&self.weights, &self.intercepts.to_vec());
+        if self.n_classes > 2 {
+            return (weights, offsets);
+        }
+        let half = |class: usize| class as f64 - 0.5;
+        let planes = Array2::from_shape_fn((2, weights.ncols()), |(class, column)| half(class) * weights[(0, column)]);
+        (planes, vec![half(0) * offsets[0], half(1) * offsets[0]])
+    }
+
     /// Probability of every class, `[n, classes]`; each row sums to 1.
     ///
     /// # Errors
@@ -219,6 +230,25 @@ mod tests {
                 let slope = (residual.t().dot(&rows) * 0.5 + &fitted.weights) / 30.0;
                 assert!(slope.iter().all(|v| v.abs() < 1e-8), "{features} features, {classes} classes");
                 assert!(residual.sum_axis(ndarray::Axis(0)).iter().all(|v| v.abs() < 1e-6));
+            }
+        }
+    }
+
+    #[test]
+    fn planes_on_rows_as_they_are_give_the_same_probabilities() {
+        let x = Array2::from_shape_fn((30, 5), |(i, j)| ((i * i * (j + 3) + j * j) % 23) as f32 * 10.0 + 500.0);
+        for classes in [2, 3] {
+            let y: Vec<usize> = (0..30).map(|i| (i * i + i / 7) % classes).collect();
+            let fitted = Logistic::fit(x.view(), &y, classes, 0.5).unwrap();
+            let (weights, offsets) = fitted.softmax_planes();
+            let want = fitted.probabilities(x.view()).unwrap();
+            for (row, want) in x.rows().into_iter().zip(want.rows()) {
+                let logit = |class: usize| {
+                    offsets[class] + row.iter().zip(weights.row(class)).map(|(x, w)| f64::from(*x) * w).sum::<f64>()
+                };
+                let sum: f64 = (0..classes).map(|class| (logit(class) - logit(0)).exp()).sum();
+                let found = |class: usize| (logit(class) - logit(0)).exp() / sum;
+                assert!((0..classes).all(|class| (found(class) - want[class]).abs() < 1e-9));
             }
         }
     }

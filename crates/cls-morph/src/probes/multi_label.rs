@@ -68,6 +68,11 @@ impl MultiLabelHead {
         Ok(Self { standardiser, weights, intercepts })
     }
 
+    /// Weights `[classes, features]` and offsets of the same head on rows that are not standardised.
+    pub fn planes(&self) -> (Array2<f64>, Vec<f64>) {
+        self.standardiser.carried_back(&self.weights, &self.intercepts)
+    }
+
     /// Probability of every class, `[n, classes]`; rows need not sum to 1.
     ///
     /// # Errors

@@ -38,6 +38,15 @@ impl Standardiser {
         Ok(Self { mean, spread })
     }
 
+    /// Planes on standardised rows as planes on the rows themselves: weights `[planes, features]` and intercepts.
+    pub(crate) fn carried_back(&self, weights: &Array2<f64>, intercepts: &[f64]) -> (Array2<f64>, Vec<f64>) {
+        let own =
+            Array2::from_shape_fn(weights.dim(), |(plane, column)| weights[(plane, column)] / self.spread[column]);
+        let shift = |plane: usize| own.row(plane).iter().zip(&self.mean).map(|(w, mean)| w * mean).sum::<f64>();
+        let intercepts = intercepts.iter().enumerate().map(|(plane, b)| b - shift(plane)).collect();
+        (own, intercepts)
+    }
+
     /// The rows in units of the training rows' spread.
     ///
     /// # Errors

@@ -56,7 +56,8 @@ fn added() -> [(&'static str, AugmentStep); 2] {
 /// # Errors
 /// If data cannot be used, a training fails, the user interrupts, or a unit cannot be written.
 pub fn ablation(options: &ExperimentOptions) -> Result<ExperimentResult> {
-    let variants = variants(&short(options.base()?))?;
+    let base = ExperimentOptions { encoders: options.ablated(), ..options.clone() }.base()?;
+    let variants = variants(&short(base))?;
     let wanted: Vec<EncoderRecipe> =
         variants.into_iter().filter(|variant| variant.name == "base" || options.wants(&variant.name)).collect();
     probe_variants("ablation", options, &wanted, "base")
@@ -125,11 +126,12 @@ pub(super) fn probe_variants(
 
 #[cfg(test)]
 mod tests {
+    use super::super::encoders::ABLATED;
     use super::*;
 
     #[test]
     fn one_number_differs_from_the_base_and_names_differ() {
-        let base = super::super::encoders::table().remove(0);
+        let base = super::super::encoders::by_name(ABLATED).unwrap();
         let variants = variants(&base).unwrap();
         assert_eq!(variants.len(), 1 + base.augmenter.steps.len() + 2 + 3 + 2 + 2);
         for (place, variant) in variants.iter().enumerate().skip(1) {

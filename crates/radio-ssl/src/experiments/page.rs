@@ -13,6 +13,8 @@ use crate::report::{drawing::Drawing, write_figure};
 const BARS: usize = 10;
 /// Curves of a figure at most.
 const CURVES: usize = 6;
+/// Of them, trainings and rings.
+const MOST_KEPT: usize = 4;
 
 /// Writes `NAME.md`, `NAME.json` and the figures into a folder, which is made if it does not exist; returns the page's place.
 ///
@@ -99,13 +101,16 @@ fn curves(block: &Block) -> Vec<LabelCurve> {
         }
     }
     curves.sort_by(|a, b| b.0.total_cmp(&a.0));
-    // Rings and trainings from scratch are what the others are measured by.
-    let is_rival = |name: &str| name == crate::classify::baselines::RINGS || name.starts_with("scratch");
-    let (rivals, others): (Vec<_>, Vec<_>) = curves.into_iter().partition(|(_, curve)| is_rival(&curve.name));
-    let rivals: Vec<_> = rivals.into_iter().take(2).collect();
-    let room = CURVES - rivals.len();
+    // Trainings, and rings, which the others are measured by, are always among them.
+    let is_kept = |name: &str| {
+        let starts = ["scratch", "fine-tuned"];
+        name == crate::classify::baselines::RINGS || starts.iter().any(|start| name.starts_with(start))
+    };
+    let (kept, others): (Vec<_>, Vec<_>) = curves.into_iter().partition(|(_, curve)| is_kept(&curve.name));
+    let kept: Vec<_> = kept.into_iter().take(MOST_KEPT).collect();
+    let room = CURVES - kept.len();
     let named = |(_, curve): (f64, LabelCurve)| LabelCurve { name: figure_name(&curve.name), ..curve };
-    rivals.into_iter().chain(others.into_iter().take(room)).map(named).collect()
+    kept.into_iter().chain(others.into_iter().take(room)).map(named).collect()
 }
 
 /// A name as a figure has room for it.

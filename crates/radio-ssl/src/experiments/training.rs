@@ -3,6 +3,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use cls_morph::classifier::config::HeadStart;
 use cls_morph::features::Turns;
 use cls_morph::probes::folds::Folds;
 use cls_morph::{ClassError, ClassifierConfig, FineTuning, fine_tune, one_class_each};
@@ -24,8 +25,8 @@ const EPOCHS: u64 = 25;
 const FEWEST_SEARCHED: usize = 8;
 /// Learning rates that a training from scratch is offered.
 const SCRATCH_RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
-/// And one from an encoder.
-const TUNING_RATES: [f64; 3] = [1e-4, 3e-4, 1e-3];
+/// And one from an encoder, whose head starts at the linear probe.
+const TUNING_RATES: [f64; 3] = [1e-5, 1e-4, 1e-3];
 
 /// Where the weights come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,7 +207,9 @@ impl Run<'_> {
     ) -> Result<(TrainingResult, String)> {
         let recipe = self.start.recipe();
         let view = input_view(self.set.name, recipe);
+        let head = if self.encoder.is_some() { HeadStart::Probe } else { HeadStart::Random };
         let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe_of(recipe, view));
+        let config = ClassifierConfig { head, ..config };
         let settings = TrainingSettings {
             set: &self.set.fingerprint,
             start: self.encoder.map(|encoder| encoder.key.as_str()),

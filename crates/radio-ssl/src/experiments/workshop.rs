@@ -10,7 +10,7 @@ use radio_tensor::trunk::Trunk;
 use radio_tensor::weights::{InputChoice, read_encoder};
 use serde::Serialize;
 
-use super::encoders::{EncoderRecipe, by_name, table};
+use super::encoders::{ABLATED, EncoderRecipe, by_name, table};
 use super::held::{FrameFacts, HeldFrames};
 use super::pools::{Pool, PoolSources, share, strict};
 use super::unit::{Ledger, key_of};
@@ -32,7 +32,7 @@ pub struct ExperimentOptions {
     /// Number of seeds of networks.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
-    /// Encoders of the table, the first one as base [default: all; the base alone for ablation, scaling and claim].
+    /// Encoders of the table, the first one as base [default: all; one for ablation (native-shifted), scaling and claim (native)].
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub encoders: Vec<String>,
     /// Only methods, variants or sets whose name contains one of these.
@@ -80,6 +80,11 @@ impl ExperimentOptions {
     /// As [`ExperimentOptions::recipes`].
     pub fn base(&self) -> Result<EncoderRecipe> {
         self.recipes(false)?.into_iter().next().context("no encoder recipe")
+    }
+
+    /// The base of the ablation.
+    pub fn ablated(&self) -> Vec<String> {
+        if self.encoders.is_empty() { vec![ABLATED.into()] } else { self.encoders.clone() }
     }
 
     /// Seeds of networks.
