@@ -133,9 +133,9 @@ fn published_splits_boxes_and_zeros() {
     let rings = rgz.blocks[0].rows.iter().find(|row| row.name == "ring features").unwrap();
     assert!(rings.accuracy.value > 0.8, "{rings:?}");
     let claim = experiment(folder.path(), "claim --only rgz").unwrap();
-    assert_eq!(claim.verdict.len(), 3, "{:?}", claim.verdict);
+    assert_eq!(claim.verdict.len(), 6, "{:?}", claim.verdict);
     let ablation = experiment(folder.path(), "ablation --only no,temperature").unwrap();
-    assert!(ablation.verdict[0].contains("base") && ablation.blocks[0].rows.len() == 2 * 8, "{:?}", ablation.verdict);
+    assert!(ablation.verdict[0].contains("base") && ablation.blocks[0].rows.len() == 2 * 9, "{:?}", ablation.verdict);
 }
 
 #[test]

@@ -43,13 +43,16 @@ impl Look {
     /// Every look, from the plainest to the richest.
     pub const ALL: [Self; 7] = [
         Self { turns: Turns::One, layers: Layers::Last, anew: false, scales: false, rings: false },
-        Self { turns: Turns::Four, layers: Layers::Last, anew: false, scales: false, rings: false },
+        Self::FROZEN,
         Self::PLAIN,
         Self { turns: Turns::Four, layers: Layers::EveryStage, anew: true, scales: false, rings: false },
         Self::MAIN,
         Self::SCALES,
         Self { rings: true, ..Self::SCALES },
     ];
+    /// What fine-tuning starts from: last map, four turns, statistics of the pre-training.
+    pub const FROZEN: Self =
+        Self { turns: Turns::Four, layers: Layers::Last, anew: false, scales: false, rings: false };
     /// The look of the marks that other stacks gave: last map, four turns, statistics anew.
     pub const PLAIN: Self = Self { turns: Turns::Four, layers: Layers::Last, anew: true, scales: false, rings: false };
     /// The look that verdicts speak of, on every set.

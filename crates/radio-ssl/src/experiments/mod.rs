@@ -59,7 +59,7 @@ pub enum Experiment {
     Ablation(ExperimentOptions),
     /// Images, epochs, resolution and pool, by linear probe on MiraBest.
     Scaling(ExperimentOptions),
-    /// Is fine-tuned more than 20 points better than scratch below 10 % of labels? On each set.
+    /// Are fine-tuned or frozen features more than 20 points better than scratch below 10 % of labels? On each set.
     Claim(ExperimentOptions),
 }
 

@@ -21,6 +21,8 @@ use crate::progress::Stage;
 
 /// Passes over a whole training part; with fewer labels there are as many steps.
 const EPOCHS: u64 = 25;
+/// Steps at most, so that every experiment ends within an hour or so on two cores: 12 epochs of first-frg.
+const MOST_STEPS: u64 = 600;
 /// Fewer labels than this are not divided for a search: batch norm needs some pictures. The middle rate is taken.
 const FEWEST_SEARCHED: usize = 8;
 /// Learning rates that a training from scratch is offered.
@@ -145,7 +147,7 @@ pub fn train(
 
 /// Steps of a training, whatever the share of labels.
 fn steps(rows: usize, quick: bool) -> u64 {
-    if quick { 6 } else { EPOCHS * (rows / 32).max(1) as u64 }
+    if quick { 6 } else { (EPOCHS * (rows / 32).max(1) as u64).min(MOST_STEPS) }
 }
 
 /// One fold's trainings.
