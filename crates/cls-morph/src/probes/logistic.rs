@@ -1,6 +1,7 @@
 //! Multinomial logistic regression with an L2 penalty: the linear probe.
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
+use super::bowl::Bowl;
 use super::minimise::minimise;
 use super::row_space::RowSpace;
 use super::standardise::Standardiser;
@@ -24,8 +25,10 @@ pub struct Logistic {
     pub weights: Array2<f64>,
     /// Intercept of each plane.
     pub intercepts: Array1<f64>,
-    /// Largest component of the gradient at the end, of the mean loss.
+    /// Largest component of the gradient at the end, of the mean loss, along directions of curvature 1 or less.
     pub gradient: f64,
+    /// Steps of the search.
+    pub steps: usize,
     n_classes: usize,
 }
 
@@ -37,12 +40,28 @@ impl Logistic {
     /// # Errors
     /// With fewer than two classes, no row, a label out of range, a feature that is not finite, or a C not above 0.
     pub fn fit(rows: ArrayView2<f32>, labels: &[usize], n_classes: usize, inverse_penalty: f64) -> Result<Self> {
+        Ok(Self::fit_each(rows, labels, n_classes, &[inverse_penalty])?.remove(0))
+    }
+
+    /// A fit for each of `inverse_penalties`: what does not depend on them is made once, and each search starts where the one
+    /// before it ended.
+    ///
+    /// # Shapes
+    /// `rows`: `[n, features]`; `labels`: `[n]`.
+    /// # Errors
+    /// As [`Logistic::fit`].
+    pub fn fit_each(
+        rows: ArrayView2<f32>,
+        labels: &[usize],
+        n_classes: usize,
+        inverse_penalties: &[f64],
+    ) -> Result<Vec<Self>> {
         check_labels(labels, rows.nrows(), n_classes)?;
         if n_classes < 2 {
             return Err(ClassError::TooFew { what: "classes".into(), needed: 2, found: n_classes });
         }
-        if !(inverse_penalty > 0.0 && inverse_penalty.is_finite()) {
-            let found = inverse_penalty.to_string();
+        if let Some(wrong) = inverse_penalties.iter().find(|c| !(**c > 0.0 && c.is_finite())) {
+            let found = wrong.to_string();
             return Err(ClassError::Setting { name: "inverse_penalty", expected: "a finite number above 0", found });
         }
         let standardiser = Standardiser::fit(rows)?;
@@ -51,24 +70,39 @@ impl Logistic {
         let space = RowSpace::pays(rows.nrows(), rows.ncols()).then(|| RowSpace::of(&rows));
         let x = space.as_ref().map_or(&rows, |space| &space.coordinates);
         let (n, p) = x.dim();
-        let penalty = 1.0 / (inverse_penalty * n as f64);
-        let objective = |place: &[f64], gradient: &mut [f64]| {
-            let (weights, intercepts) = unpack(place, planes, p);
-            let mut residual = logits(x, &weights, &intercepts);
-            let loss = loss_and_residual(&mut residual, labels) / n as f64;
-            residual /= n as f64;
-            let slope = weighted_sums(&residual, x) + &weights * penalty;
-            gradient[..planes * p].iter_mut().zip(&slope).for_each(|(g, s)| *g = *s);
-            gradient[planes * p..].iter_mut().zip(residual.columns()).for_each(|(g, column)| *g = column.sum());
-            loss + 0.5 * penalty * weights.iter().map(|w| w * w).sum::<f64>()
-        };
-        let found = minimise(objective, vec![0.0; planes * (p + 1)], TOLERANCE, MOST_STEPS);
-        let (weights, intercepts) = unpack(&found.at, planes, p);
-        let weights = match &space {
-            Some(space) => space.carried_back(&weights, &rows),
-            None => weights,
-        };
-        Ok(Self { standardiser, weights, intercepts, gradient: found.gradient, n_classes })
+        // Curvature of the log loss where every class is as likely.
+        let curvature = if planes == 1 { 0.25 } else { 1.0 / n_classes as f64 };
+        let products = x.t().dot(x) * (curvature / n as f64);
+        let (mut weights, mut intercepts) = (Array2::zeros((planes, p)), Array1::zeros(planes));
+        let mut fits = Vec::with_capacity(inverse_penalties.len());
+        for &inverse_penalty in inverse_penalties {
+            let penalty = 1.0 / (inverse_penalty * n as f64);
+            let bowl = Bowl::of(&products, penalty, curvature);
+            let objective = |place: &[f64], gradient: &mut [f64]| {
+                let (weights, intercepts) = bowl.leave(place, planes);
+                let mut residual = logits(x, &weights, &intercepts);
+                let loss = loss_and_residual(&mut residual, labels) / n as f64;
+                residual /= n as f64;
+                let slope = weighted_sums(&residual, x) + &weights * penalty;
+                bowl.slopes(&slope, &residual.sum_axis(Axis(0)), gradient);
+                loss + 0.5 * penalty * weights.iter().map(|w| w * w).sum::<f64>()
+            };
+            let found = minimise(objective, bowl.enter(&weights, &intercepts), TOLERANCE, MOST_STEPS);
+            (weights, intercepts) = bowl.leave(&found.at, planes);
+            let of_features = match &space {
+                Some(space) => space.carried_back(&weights, &rows),
+                None => weights.clone(),
+            };
+            fits.push(Self {
+                standardiser: standardiser.clone(),
+                weights: of_features,
+                intercepts: intercepts.clone(),
+                gradient: found.gradient,
+                steps: found.steps,
+                n_classes,
+            });
+        }
+        Ok(fits)
     }
 
     /// Weights `[classes, features]` and offsets of the same classifier on rows that are not standardised, for a softmax.
@@ -102,11 +136,6 @@ impl Logistic {
         }
         Ok(out)
     }
-}
-
-fn unpack(place: &[f64], planes: usize, features: usize) -> (Array2<f64>, Array1<f64>) {
-    let weights = Array2::from_shape_fn((planes, features), |(k, j)| place[k * features + j]);
-    (weights, place[planes * features..].iter().copied().collect())
 }
 
 /// A few planes at once: row by row, for a product of matrices would copy all rows for each plane or two.
@@ -229,7 +258,7 @@ mod tests {
                 loss_and_residual(&mut residual, &y);
                 let slope = (residual.t().dot(&rows) * 0.5 + &fitted.weights) / 30.0;
                 assert!(slope.iter().all(|v| v.abs() < 1e-8), "{features} features, {classes} classes");
-                assert!(residual.sum_axis(ndarray::Axis(0)).iter().all(|v| v.abs() < 1e-6));
+                assert!(residual.sum_axis(Axis(0)).iter().all(|v| v.abs() < 1e-6));
             }
         }
     }
@@ -250,6 +279,21 @@ mod tests {
                 let found = |class: usize| (logit(class) - logit(0)).exp() / sum;
                 assert!((0..classes).all(|class| (found(class) - want[class]).abs() < 1e-9));
             }
+        }
+    }
+
+    /// A common part a thousand times the rest, as untrained networks have it: the search must not take a thousand steps.
+    #[test]
+    fn features_that_are_nearly_the_same_need_few_steps() {
+        let x = Array2::from_shape_fn((90, 60), |(i, j)| {
+            let common = ((i * i * 31 + 7) % 101) as f32;
+            common + 1e-3 * ((i * (j + 3) * 17 + j * j * i * i) % 89) as f32
+        });
+        let y: Vec<usize> = (0..90).map(|i| (i * i + i / 7) % 4).collect();
+        for (c, fitted) in [0.01, 1.0].into_iter().zip(Logistic::fit_each(x.view(), &y, 4, &[0.01, 1.0]).unwrap()) {
+            assert!(fitted.gradient <= TOLERANCE && fitted.steps < 60, "C {c}: {} steps", fitted.steps);
+            let alone = Logistic::fit(x.view(), &y, 4, c).unwrap();
+            assert!(alone.weights.iter().zip(&fitted.weights).all(|(a, b)| (a - b).abs() < 1e-6), "C {c}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Simple classifiers on frozen features: what an encoder knows, read with as little help as possible.
 //!
 //! A table of features, a label and a group per row go in; every row is predicted by a probe that saw neither it nor its group.
+mod bowl;
 pub mod draws;
 pub mod folds;
 pub mod knn;

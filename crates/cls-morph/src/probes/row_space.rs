@@ -19,7 +19,7 @@ pub(crate) struct RowSpace {
 impl RowSpace {
     /// Whether the coordinates are few enough to be worth it.
     pub fn pays(rows: usize, features: usize) -> bool {
-        2 * rows <= features
+        rows < features
     }
 
     /// Of the rows `[n, features]`.

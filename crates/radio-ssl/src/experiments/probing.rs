@@ -3,6 +3,7 @@ use anyhow::Result;
 use cls_morph::ClassError;
 use cls_morph::probes::draws::label_fraction;
 use cls_morph::probes::folds::Folds;
+use cls_morph::probes::logistic::Logistic;
 use cls_morph::probes::probe::Probe;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -67,19 +68,21 @@ fn choose(table: &Array2<f32>, set: &LabelledSet, train: &[usize]) -> cls_morph:
         inner => inner?,
     };
     let rows = table.select(Axis(0), train);
-    let mut best = (f64::INFINITY, FIXED_C);
-    for inverse_penalty in CHOICES {
-        let mut loss = 0.0;
-        for fold in 0..inner.len() {
-            let (known, asked) = (inner.train(fold), inner.test(fold));
-            let known_labels: Vec<usize> = known.iter().map(|&row| labels[row]).collect();
-            let (known, tested) = (rows.select(Axis(0), &known), rows.select(Axis(0), &asked));
-            let probe = Probe::Logistic { inverse_penalty };
-            let found = probe.predict(known.view(), &known_labels, set.classes.len(), tested.view())?;
+    let mut losses = [0.0; CHOICES.len()];
+    for fold in 0..inner.len() {
+        let (known, asked) = (inner.train(fold), inner.test(fold));
+        let known_labels: Vec<usize> = known.iter().map(|&row| labels[row]).collect();
+        let (known, tested) = (rows.select(Axis(0), &known), rows.select(Axis(0), &asked));
+        let fits = Logistic::fit_each(known.view(), &known_labels, set.classes.len(), &CHOICES)?;
+        for (loss, fit) in losses.iter_mut().zip(fits) {
+            let found = fit.probabilities(tested.view())?;
             for (place, &row) in asked.iter().enumerate() {
-                loss -= found.probabilities[(place, labels[row])].max(1e-12).ln();
+                *loss -= found[(place, labels[row])].max(1e-12).ln();
             }
         }
+    }
+    let mut best = (f64::INFINITY, FIXED_C);
+    for (loss, inverse_penalty) in losses.into_iter().zip(CHOICES) {
         if loss < best.0 {
             best = (loss, inverse_penalty);
         }
