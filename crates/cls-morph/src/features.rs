@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use ndarray::{Array2, Array4, Axis, concatenate, s};
-use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader, epoch_order, quarter_turns};
+use radio_augment::{Augmenter, FrameSource, Recipe, ViewLoader, epoch_order, middle_square, quarter_turns};
 use radio_tensor::DuringStep;
 use radio_tensor::trunk::{Backbone, Trunk};
 use serde::{Deserialize, Serialize};
@@ -99,10 +99,7 @@ impl FrameSource for MiddleOf {
     }
 
     fn pixels(&self, i: usize) -> std::result::Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
-        let image = self.source.pixels(i)?;
-        let (rows, cols) = (self.side.min(image.nrows()), self.side.min(image.ncols()));
-        let (top, left) = ((image.nrows() - rows) / 2, (image.ncols() - cols) / 2);
-        Ok(image.slice_move(s![top..top + rows, left..left + cols]))
+        Ok(middle_square(self.source.pixels(i)?.view(), self.side).to_owned())
     }
 }
 

@@ -91,7 +91,7 @@ pub use percentile::percentile;
 pub use preparation::Preparation;
 pub use preprocessing::{Preprocessing, SourceRemoval, Transform, sigmoid_stretch};
 pub use quarter_turn::{quarter_turns, quarter_turns_keeping_size};
-pub use recipe::{FlatRule, Recipe, StageOrder, StretchLimits};
+pub use recipe::{FlatRule, Recipe, StageOrder, StretchLimits, middle_square};
 pub use resize_bicubic::resize_bicubic;
 pub use resize_bilinear::{Edge, fit_into_square, resize_bilinear};
 pub use scratch::{copy_of_channels, recycle};

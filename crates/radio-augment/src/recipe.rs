@@ -78,6 +78,14 @@ pub struct Recipe {
     /// Only in the stage order of the authors' code; 0 in the paper.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub margin: usize,
+    /// Whether only the middle `size + 2 * margin` pixels of a cutout are used, at their own resolution: nothing shrinks, what
+    /// lies further out is not seen, and it counts neither for the stretch nor as blank. A smaller cutout is used whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub native: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_zero(margin: &usize) -> bool {
@@ -116,6 +124,7 @@ impl Recipe {
             blanks: BlankRule::Nan,
             flat: FlatRule::Refuse,
             margin: 0,
+            native: false,
         }
     }
 
@@ -157,6 +166,7 @@ impl Recipe {
     /// All pixels blank, or more of them than `max_blank_fraction`; a setting out of range.
     pub fn limits(&self, cutout: ArrayView2<f32>) -> Result<StretchLimits, RecipeError> {
         self.check()?;
+        let cutout = self.seen(cutout);
         let (rows, cols) = cutout.dim();
         let all_blank = RecipeError::AllBlank { rows, cols, pixels: rows * cols };
         let cutout = cutout.as_standard_layout();
@@ -185,11 +195,25 @@ impl Recipe {
         Ok(StretchLimits { clip, zscale })
     }
 
+    /// Side of the middle square that is used of a larger cutout, pixels, if this recipe is [`Recipe::native`].
+    #[must_use]
+    pub fn frame_side(&self) -> Option<usize> {
+        self.native.then_some(self.size + 2 * self.margin)
+    }
+
+    fn seen<'a>(&self, cutout: ArrayView2<'a, f32>) -> ArrayView2<'a, f32> {
+        match self.frame_side() {
+            Some(side) => middle_square(cutout, side),
+            None => cutout,
+        }
+    }
+
     /// Channels `[3, H, W]` at native size: clipped (Jy/beam) or zscaled (`[0, 1]`), each from the cutout itself.
     ///
     /// Blanks are NaN, or 0 under [`BlankRule::ZeroIsBlank`].
     #[must_use]
     pub fn stretch(&self, cutout: ArrayView2<f32>, limits: &StretchLimits) -> Array3<f32> {
+        let cutout = self.seen(cutout);
         let (rows, cols) = cutout.dim();
         let cutout = cutout.as_standard_layout();
         let pixels = cutout.as_slice().unwrap_or_default();
@@ -290,6 +314,14 @@ impl Recipe {
         in_range("margin", self.margin as f64, 0.0, if self.order == StageOrder::PaperCode { 32768.0 } else { 0.0 })?;
         self.zscale_contrasts.iter().try_for_each(|contrast| in_range("zscale_contrasts", *contrast, 0.0, 1e6))
     }
+}
+
+/// The middle `side` pixels along each axis, or all of a shorter one.
+#[must_use]
+pub fn middle_square(picture: ArrayView2<'_, f32>, side: usize) -> ArrayView2<'_, f32> {
+    let (rows, cols) = (side.min(picture.nrows()), side.min(picture.ncols()));
+    let (top, left) = ((picture.nrows() - rows) / 2, (picture.ncols() - cols) / 2);
+    picture.slice_move(s![top..top + rows, left..left + cols])
 }
 
 /// Moves an image `[rows, cols]` from the start of a square plane to its middle; zeros fill the rest.

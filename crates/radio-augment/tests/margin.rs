@@ -30,6 +30,24 @@ fn the_middle_is_kept_at_its_own_resolution() {
 }
 
 #[test]
+fn of_a_larger_picture_a_native_recipe_sees_the_middle_alone() {
+    let native = Recipe { margin: 16, native: true, ..Recipe::paper(64) };
+    assert_eq!((native.frame_side(), Recipe::paper(64).frame_side()), (Some(96), None));
+    let mut wide = picture(150);
+    let middle = wide.slice(s![27..123, 27..123]).to_owned();
+    wide.slice_mut(s![..27, ..]).fill(f32::NAN); // neither blank nor bright sky outside counts
+    wide.slice_mut(s![123.., ..]).fill(1e6);
+    let plain = Recipe { native: false, ..native.clone() };
+    assert_eq!(native.channels(wide.view()).unwrap(), plain.channels(middle.view()).unwrap());
+    assert_eq!(turned(&native, &wide), turned(&plain, &middle));
+    let small = picture(80);
+    assert_eq!(native.channels(small.view()).unwrap(), plain.channels(small.view()).unwrap());
+    let again: Recipe = serde_json::from_str(&serde_json::to_string(&native).unwrap()).unwrap();
+    assert_eq!(again, native);
+    assert!(!serde_json::to_string(&plain).unwrap().contains("native"), "files of before read the same");
+}
+
+#[test]
 fn a_turn_by_any_angle_brings_in_no_blank_corner() {
     let blank = |view: &ndarray::Array3<f32>| {
         let corner = view.slice(s![0, ..6, ..6]);

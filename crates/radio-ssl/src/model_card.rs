@@ -279,6 +279,16 @@ impl ModelCard {
                     "recipe",
                     format!("sigma clip {} below and {} above, zscale contrasts {contrasts:?}", clip.0, clip.1),
                 );
+                if let Some(side) = recipe.frame_side() {
+                    let margin = recipe.margin;
+                    line(
+                        "resolution",
+                        format!(
+                            "the image's own, nothing shrinks: of a larger image the middle {side} × {side} pixels, and of those \
+                             {margin} on each side are only for turns while it is trained"
+                        ),
+                    );
+                }
             }
             Some(Preparation::Steps(list)) => line("recipe", format!("a list of {} transforms", list.steps.len())),
             None => {}

@@ -82,7 +82,7 @@ fn marks_of_the_simple_ways() {
     assert!(rings.score.accuracy > 0.9, "{rings:?}");
     assert_eq!((rings.columns, rings.fold_accuracy.len(), rings.score.rows), (288, 5, PICTURES - 1));
     assert!(method(&marks, "ring features", "logistic", 0.5).draws.unwrap().0 > 0.85);
-    assert_eq!(method(&marks, "random weights, 4 turns", "knn", 1.0).columns, 2 * 32);
+    assert_eq!(method(&marks, "random weights, 4 turns, BN anew", "knn", 1.0).columns, 2 * 32);
     let size = method(&marks, "catalogue: size", "logistic", 1.0);
     assert!(size.score.accuracy > 0.9 && size.over_rings.unwrap().accuracy_interval.high < 0.3);
     assert!(marks.table().contains("ring features, logistic, 50.0 % of labels"), "{}", marks.table());
@@ -241,7 +241,7 @@ fn real_data_mirabest_is_told_apart_as_well_as_elsewhere() {
         ("catalogue: size_arcsec", "logistic", 0.665, 0.015),
         ("ring features", "logistic", 0.860, 0.015),
         ("ring features", "knn", 0.880, 0.015),
-        ("random weights, 4 turns", "logistic", 0.71, 0.04),
+        ("random weights, 4 turns, BN anew", "logistic", 0.71, 0.04),
     ] {
         let found = method(&marks, features, name, 1.0).score.accuracy;
         assert!((found - expected).abs() <= tolerance, "{features}, {name}: {found}, elsewhere {expected}");

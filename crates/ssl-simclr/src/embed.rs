@@ -54,6 +54,17 @@ impl Encoder {
         &self.recipe
     }
 
+    /// Shows whole cutouts, shrunk to the input, to an encoder whose recipe is native ([`radio_augment::Recipe::native`]).
+    #[must_use]
+    pub fn of_whole_cutouts(mut self) -> Self {
+        if let Preparation::Recipe(recipe) = &mut self.recipe
+            && recipe.native
+        {
+            (recipe.native, recipe.margin) = (false, 0);
+        }
+        self
+    }
+
     /// Features of every cutout of the source, without augmentation: `[len, features]`, in the source's order.
     ///
     /// `progress` is told the number of cutouts done and may break; the result then ends there.

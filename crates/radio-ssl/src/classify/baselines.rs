@@ -2,7 +2,7 @@
 use anyhow::{Context, Result, ensure};
 use frame_features::{PixelConfig, RingConfig, brightness_statistics, pixel_row, ring_features};
 use ndarray::{Array2, Axis, concatenate};
-use radio_augment::{FrameSource, Recipe};
+use radio_augment::{FrameSource, Recipe, middle_square};
 use rayon::prelude::*;
 
 use super::images::Pictures;
@@ -27,7 +27,8 @@ pub struct FeatureSet {
 
 /// Ring features, principal components and brightness statistics.
 ///
-/// Rings and components are of the three channels, 64 pixels wide; brightness is of the picture itself. `name` is for errors.
+/// Rings and components are of the three channels, 64 pixels wide, of the whole frame that the recipe cuts for a network
+/// ([`Recipe::frame_side`], margin included), or of the whole picture; brightness is of that frame itself. `name` is for errors.
 ///
 /// # Errors
 /// If a picture cannot be read or described.
@@ -36,18 +37,20 @@ pub fn hand_made(
     name: &(dyn Fn(usize) -> String + Sync),
     recipe: &Recipe,
 ) -> Result<Vec<FeatureSet>> {
-    let recipe = Recipe { size: SIDE, ..recipe.clone() };
+    let pixels = |i: usize| -> Result<Array2<f32>> {
+        let picture = pictures.pixels(i).map_err(anyhow::Error::from_boxed)?;
+        Ok(recipe.frame_side().map_or_else(|| picture.clone(), |side| middle_square(picture.view(), side).to_owned()))
+    };
+    let recipe = Recipe { size: SIDE, margin: 0, native: false, ..recipe.clone() };
     let rings = table(pictures, name, |i| {
-        let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
+        let channels = recipe.channels(pixels(i)?.view())?;
         Ok(ring_features(channels.view(), &RingConfig::sixteen_rings())?)
     })?;
     let small = table(pictures, name, |i| {
-        let channels = recipe.channels(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?;
+        let channels = recipe.channels(pixels(i)?.view())?;
         Ok(pixel_row(channels.view(), &PixelConfig::thirty_two())?)
     })?;
-    let brightness = table(pictures, name, |i| {
-        Ok(brightness_statistics(pictures.pixels(i).map_err(anyhow::Error::from_boxed)?.view())?)
-    })?;
+    let brightness = table(pictures, name, |i| Ok(brightness_statistics(pixels(i)?.view())?))?;
     let components = pixel_components(small.view(), COMPONENTS)?;
     Ok(vec![
         FeatureSet { name: "brightness statistics".into(), rows: brightness },

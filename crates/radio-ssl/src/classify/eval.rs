@@ -25,6 +25,47 @@ use super::marks::{DataMarks, EncoderMarks, FlatMarks, Marks};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::Stage;
 
+/// How a network is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    turns: Turns,
+    layers: Layers,
+    /// Whether batch-norm statistics are taken anew from the pictures (no label is used).
+    anew: bool,
+}
+
+impl Look {
+    const RICHEST: Self = Self { turns: Turns::Dihedral, layers: Layers::EveryStage, anew: true };
+    const ALL: [Self; 5] = [
+        Self { turns: Turns::One, layers: Layers::Last, anew: false },
+        Self { turns: Turns::Four, layers: Layers::Last, anew: false },
+        Self { turns: Turns::One, layers: Layers::Last, anew: true },
+        Self { turns: Turns::Four, layers: Layers::Last, anew: true },
+        Self::RICHEST,
+    ];
+
+    /// A transformer has neither residual stages nor batch norm.
+    fn suits(self, network: &Backbone) -> bool {
+        matches!(network, Backbone::ResNet(_)) || (self.layers == Layers::Last && !self.anew)
+    }
+
+    fn words(self) -> String {
+        let mut words = match self.turns {
+            Turns::One => "1 turn",
+            Turns::Four => "4 turns",
+            Turns::Dihedral => "8 turns",
+        }
+        .to_owned();
+        if self.layers == Layers::EveryStage {
+            words += ", every stage";
+        }
+        if self.anew {
+            words += ", BN anew";
+        }
+        words
+    }
+}
+
 /// Options of `classify eval`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EvalOptions {
@@ -161,19 +202,23 @@ fn evaluate_with(options: &EvalOptions, show: impl FnOnce(&Judged) -> Result<()>
         .as_ref()
         .map_or(ResNetConfig { depth: Depth::ResNet18, width: options.random_width }.into(), |e| e.trunk.config());
     let mut scales = vec![Scale { crop: None, size: recipe.size }];
-    scales.extend(options.native.iter().map(|&side| Scale::native(side)));
-    let extraction = Extraction {
-        scales,
-        turns: Turns::One,
-        layers: Layers::Last,
-        recompute_batch_norm: true,
+    let native = options.native.iter().map(|&size| Scale { crop: Some(size + 2 * recipe.margin), size });
+    scales.extend(native.filter(|scale| recipe.frame_side() != scale.crop));
+    let extraction = |look: Look| Extraction {
+        scales: scales.clone(),
+        turns: look.turns,
+        layers: look.layers,
+        recompute_batch_norm: look.anew,
         batch_size: options.batch_size,
     };
     let precision = ClassifierConfig::paper(0).fastest_here().precision;
     let mut random = Trunk::new(network, &mut ChaCha8Rng::seed_from_u64(options.seed))?;
     random.set_precision(precision);
-    for turns in [Turns::One, Turns::Four] {
-        let set = network_features("random weights", &mut random, &pictures, &recipe, &extraction, turns, true)?;
+    let looks = || Look::ALL.into_iter().filter(|look| look.suits(&network));
+    // Statistics of first weights are those of no image: they are always taken anew.
+    for look in looks().filter(|look| look.anew || !matches!(network, Backbone::ResNet(_))) {
+        let words = format!("random weights, {}", look.words());
+        let set = network_features(words, &mut random, &pictures, &recipe, &extraction(look))?;
         bench.all_probes(&set)?;
     }
     let mut marks = None;
@@ -184,23 +229,14 @@ fn evaluate_with(options: &EvalOptions, show: impl FnOnce(&Judged) -> Result<()>
             network: format!("{network}, from {}", encoder.origin),
             sha256: crate::run_config::sha256_of(path)?,
             recipe: recipe.clone(),
-            extraction: extraction.clone(),
+            extraction: extraction(Look::RICHEST),
         });
-        for recomputed in [false, true] {
-            for turns in [Turns::One, Turns::Four] {
-                let set = network_features(
-                    "checkpoint",
-                    &mut encoder.trunk,
-                    &pictures,
-                    &recipe,
-                    &extraction,
-                    turns,
-                    recomputed,
-                )?;
-                bench.all_probes(&set)?;
-                if turns == Turns::Four {
-                    bench.all_probes(&beside(&set, rings)?)?;
-                }
+        for look in looks() {
+            let words = format!("checkpoint, {}", look.words());
+            let set = network_features(words, &mut encoder.trunk, &pictures, &recipe, &extraction(look))?;
+            bench.all_probes(&set)?;
+            if look.turns != Turns::One {
+                bench.all_probes(&beside(&set, rings)?)?;
             }
         }
         if let Some(epochs) = options.fine_tune {
@@ -263,7 +299,7 @@ fn evaluate_with(options: &EvalOptions, show: impl FnOnce(&Judged) -> Result<()>
 
 /// The encoder's own pre-processing, or the paper's; flat channels become masks, and the options have their say.
 pub(super) fn recipe_of(encoder: Option<&ImportedEncoder>, options: &EvalOptions) -> Result<Recipe> {
-    let own = encoder.map(encoder_recipe).transpose()?.flatten();
+    let own = encoder.map(|encoder| encoder_recipe(encoder, &options.images)).transpose()?.flatten();
     let own = own.unwrap_or_else(|| Recipe::paper(96));
     let recipe = Recipe {
         size: options.side.unwrap_or(own.size),
@@ -276,8 +312,16 @@ pub(super) fn recipe_of(encoder: Option<&ImportedEncoder>, options: &EvalOptions
     Ok(recipe)
 }
 
-/// The recipe that an encoder's file records.
-pub(super) fn encoder_recipe(encoder: &ImportedEncoder) -> Result<Option<Recipe>> {
+/// The recipe that an encoder's file records; a square that the options name fills the input, whatever the encoder was trained on.
+pub(super) fn encoder_recipe(encoder: &ImportedEncoder, images: &ImageOptions) -> Result<Option<Recipe>> {
+    let recorded = recorded_recipe(encoder)?;
+    Ok(match images.names_a_square() {
+        true => recorded.map(|recipe| Recipe { native: false, margin: 0, ..recipe }),
+        false => recorded,
+    })
+}
+
+fn recorded_recipe(encoder: &ImportedEncoder) -> Result<Option<Recipe>> {
     if let Some(text) = encoder.text.get("simclr.toml") {
         return match ssl_simclr::SimClrConfig::from_toml(text)?.recipe {
             Preparation::Recipe(recipe) => Ok(Some(recipe)),
@@ -333,26 +377,16 @@ fn folds(pictures: &Pictures, labels: &[usize], options: &EvalOptions) -> Result
 
 /// Features of a network under a name that says how they were taken.
 fn network_features(
-    name: &str,
+    words: String,
     trunk: &mut Trunk,
     pictures: &Arc<Pictures>,
     recipe: &Recipe,
     extraction: &Extraction,
-    turns: Turns,
-    recompute_batch_norm: bool,
 ) -> Result<FeatureSet> {
-    let mut words = name.to_owned();
-    if turns == Turns::Four {
-        words += ", 4 turns";
-    }
-    if recompute_batch_norm && name != "random weights" {
-        words += ", batch norm anew";
-    }
     let mut stage = Stage::start("features of a network");
     let source: Arc<dyn FrameSource> = pictures.clone();
     let total = (pictures.len() * extraction.scales.len()) as u64;
-    let extraction = Extraction { turns, recompute_batch_norm, ..extraction.clone() };
-    let rows = extract(trunk, &source, recipe, &extraction, |done| {
+    let rows = extract(trunk, &source, recipe, extraction, |done| {
         stage.at(done as u64, total, &words);
         interrupt::flow()
     })?;

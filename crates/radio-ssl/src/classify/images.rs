@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::Array2;
-use radio_augment::FrameSource;
+use radio_augment::{FrameSource, middle_square};
 use radio_io::{Mosaic, Table, groups_within, read_png};
 
 /// Boxes smaller than this are enlarged to it, pixels.
@@ -35,7 +35,8 @@ pub struct ImageOptions {
     /// Side of the square in units of the column; what lies outside the picture is blank.
     #[arg(long, default_value_t = 1.5, requires = "boxed")]
     pub box_factor: f64,
-    /// Use the middle square of this side, in pixels of the picture.
+    /// Use the middle square of this side, in pixels of the picture, as the whole input [default: what the encoder was trained on:
+    /// the whole picture, or its middle at native resolution].
     #[arg(long, value_name = "PIXELS", conflicts_with = "boxed")]
     pub crop: Option<usize>,
     /// Column with the right ascension of an object, degrees.
@@ -53,6 +54,11 @@ pub struct ImageOptions {
 }
 
 impl ImageOptions {
+    /// Whether the options say which part of a picture is used.
+    pub fn names_a_square(&self) -> bool {
+        self.crop.is_some() || self.boxed.is_some()
+    }
+
     /// Whole pictures by the column `file`, each a group of its own.
     pub fn of_files(images: PathBuf, labels: PathBuf) -> Self {
         Self {
@@ -255,17 +261,10 @@ impl FrameSource for Pictures {
         let pixels = if picture.is_png() { read_png(&picture.path)? } else { Mosaic::open(&picture.path)?.full()? };
         Ok(match (picture.square, self.crop) {
             (Some([x, y, side]), _) => square_of(&pixels, x, y, side),
-            (None, Some(side)) => middle_of(pixels, side),
+            (None, Some(side)) => middle_square(pixels.view(), side).to_owned(),
             (None, None) => pixels,
         })
     }
-}
-
-/// The middle `side` pixels along each axis, or all of a shorter one.
-fn middle_of(pixels: Array2<f32>, side: usize) -> Array2<f32> {
-    let (rows, cols) = (side.min(pixels.nrows()), side.min(pixels.ncols()));
-    let (top, left) = ((pixels.nrows() - rows) / 2, (pixels.ncols() - cols) / 2);
-    pixels.slice_move(ndarray::s![top..top + rows, left..left + cols])
 }
 
 /// A square about a pixel; NaN outside the picture.

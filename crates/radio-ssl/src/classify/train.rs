@@ -76,7 +76,7 @@ pub struct TrainOptions {
 /// If pictures, labels or the encoder cannot be used, the user interrupts, or a file cannot be written.
 pub fn train(options: &TrainOptions) -> Result<()> {
     let encoder = options.checkpoint.as_deref().map(|path| read_encoder(path, InputChoice::Recorded)).transpose()?;
-    let own = encoder.as_ref().map(encoder_recipe).transpose()?.flatten();
+    let own = encoder.as_ref().map(|encoder| encoder_recipe(encoder, &options.images)).transpose()?.flatten();
     let config = match &options.config {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use radio_augment::Preparation;
 use radio_io::FeatureTable;
 use ssl_simclr::Encoder;
 
@@ -57,6 +58,9 @@ pub struct EmbedOptions {
     /// Frames in a file; as many files as that takes. A run that was stopped continues at the first missing one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shard_rows: Option<u32>,
+    /// Show whole frames, shrunk, to an encoder that was trained on the middle of pictures at their own resolution.
+    #[arg(long)]
+    pub whole: bool,
     /// Threads and device.
     #[command(flatten)]
     pub compute: ComputeOptions,
@@ -70,9 +74,18 @@ pub fn embed(options: &EmbedOptions) -> Result<String> {
     use_compute(&options.compute)?;
     let format = options.format.map_or_else(|| FeatureFormat::of_name(&options.out), Ok)?;
     let encoder = Encoder::read(&options.checkpoint)?;
+    let encoder = if options.whole { encoder.of_whole_cutouts() } else { encoder };
+    if let Preparation::Recipe(recipe) = encoder.recipe()
+        && let Some(side) = recipe.frame_side()
+    {
+        eprintln!(
+            "the encoder sees the middle {0} x {0} pixels of larger frames (stretched with the middle {side}); --whole shows it all of them, shrunk",
+            recipe.size
+        );
+    }
     let (frames, record) = open_frames(&options.survey, options.part.map(Into::into), encoder.recipe())?;
     eprint!("{}", check_text(frames.checks()));
-    let origin = Origin::of(&options.checkpoint, &options.survey, frames.as_ref(), &record)?;
+    let origin = Origin::of(&options.checkpoint, options.whole, &options.survey, frames.as_ref(), &record)?;
     let work = Work { frames, encoder, origin, format, start: Instant::now() };
     match options.shard_rows {
         None => work.whole(&options.out),

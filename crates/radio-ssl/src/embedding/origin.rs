@@ -30,15 +30,25 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The origin of a run over `frames`, which were opened from `survey`; `record` is what [`open_frames`] says of them.
+    /// The origin of a run over `frames`, which were opened from `survey`; `record` is what [`open_frames`] says of them, and
+    /// `whole` whether an encoder of native resolution is shown all of them.
     ///
     /// [`open_frames`]: crate::manifest_frames::open_frames
-    pub(super) fn of(checkpoint: &Path, survey: &Path, frames: &dyn NamedFrames, record: &str) -> Result<Self> {
+    pub(super) fn of(
+        checkpoint: &Path,
+        whole: bool,
+        survey: &Path,
+        frames: &dyn NamedFrames,
+        record: &str,
+    ) -> Result<Self> {
         let file = Checkpoint::read(checkpoint)?.checkpoint;
         let mut settings = Sha256::new();
         for text in SETTINGS.iter().filter_map(|name| file.text.get(*name)) {
             settings.update((text.len() as u64).to_le_bytes());
             settings.update(text);
+        }
+        if whole {
+            settings.update("whole frames");
         }
         Ok(Self {
             encoder: encoder_fingerprint(checkpoint)?,

@@ -3,8 +3,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use ndarray::{Array2, s};
-use radio_augment::{Augmenter, FlatRule, FrameSource, LoaderError, Recipe, RecipeError, ViewLoader};
+use ndarray::Array2;
+use radio_augment::{Augmenter, FlatRule, FrameSource, LoaderError, Recipe, RecipeError, ViewLoader, middle_square};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -58,7 +58,7 @@ impl HeldFrames {
         let read = |i: usize| -> Result<Held> {
             let (id, sky) = name(i);
             let pixels = source.pixels(i).map_err(|error| anyhow!("{id}: {error}"))?;
-            let pixels = crop.map_or_else(|| pixels.clone(), |side| middle_of(&pixels, side));
+            let pixels = crop.map_or_else(|| pixels.clone(), |side| middle_square(pixels.view(), side).to_owned());
             Ok(Held { id, address: source.address(i), origin: source.origin(i), sky, pixels })
         };
         let all: Vec<Held> = (0..source.len()).into_par_iter().map(read).collect::<Result<_>>()?;
@@ -85,7 +85,9 @@ impl HeldFrames {
     fn own(&self, origin: Option<u32>) -> impl Iterator<Item = Held> {
         self.rows.iter().map(move |&row| {
             let held = &self.all[row];
-            let pixels = self.middle.map_or_else(|| held.pixels.clone(), |side| middle_of(&held.pixels, side));
+            let pixels = self
+                .middle
+                .map_or_else(|| held.pixels.clone(), |side| middle_square(held.pixels.view(), side).to_owned());
             let origin = origin.unwrap_or(held.origin);
             Held { id: held.id.clone(), address: held.address, origin, sky: held.sky, pixels }
         })
@@ -118,7 +120,9 @@ impl HeldFrames {
             let held = &self.all[self.rows[i]];
             hasher.update(held.id.as_bytes());
             hasher.update(held.address.to_le_bytes());
-            let pixels = self.middle.map_or_else(|| held.pixels.clone(), |side| middle_of(&held.pixels, side));
+            let pixels = self
+                .middle
+                .map_or_else(|| held.pixels.clone(), |side| middle_square(held.pixels.view(), side).to_owned());
             hasher.update((pixels.nrows() as u64).to_le_bytes());
             let bytes: Vec<u8> = pixels.iter().flat_map(|v| v.to_le_bytes()).collect();
             hasher.update(&bytes);
@@ -158,13 +162,6 @@ impl HeldFrames {
     }
 }
 
-/// The middle `side` pixels along each axis, or all of a shorter one.
-fn middle_of(pixels: &Array2<f32>, side: usize) -> Array2<f32> {
-    let (rows, cols) = (side.min(pixels.nrows()), side.min(pixels.ncols()));
-    let (top, left) = ((pixels.nrows() - rows) / 2, (pixels.ncols() - cols) / 2);
-    pixels.slice(s![top..top + rows, left..left + cols]).to_owned()
-}
-
 impl FrameSource for HeldFrames {
     fn len(&self) -> usize {
         self.rows.len()
@@ -180,7 +177,7 @@ impl FrameSource for HeldFrames {
 
     fn pixels(&self, i: usize) -> std::result::Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
         let pixels = &self.all[self.rows[i]].pixels;
-        Ok(self.middle.map_or_else(|| pixels.clone(), |side| middle_of(pixels, side)))
+        Ok(self.middle.map_or_else(|| pixels.clone(), |side| middle_square(pixels.view(), side).to_owned()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `cargo xtask foundation`: one encoder trained on every picture at hand, as a small file that other commands start from.
 //!
-//! Views are those of the recipe `native` (`encoders.rs`): the maps' own pixels, any angle, no zoom. Every batch is of one origin
+//! Views are those of the recipe `native` (`encoders.rs`): the maps' own pixels, any angle, a little nearer or further. Every batch is of one origin
 //! ([`Sampling::ByOrigin`]), for in a mixed batch a contrastive loss can tell negatives by where they came from.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use radio_augment::{FrameSource, Sampling};
+use radio_augment::{FrameSource, Preparation, Sampling};
 use radio_sim::{SimConfig, SkyName};
 use radio_tensor::checkpoint::{Checkpoint, Loaded};
 use serde::Serialize;
@@ -177,21 +177,27 @@ pub fn foundation(options: &FoundationOptions) -> Result<PathBuf> {
     };
     let place = options.checkpoint();
     std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
-    publish(&trained, &provenance, &place)?;
+    publish(&trained, &provenance, recipe.crop_px == recipe.side, &place)?;
     eprintln!("{}: SHA-256 {}", place.display(), sha256_of(&place)?);
     Ok(place)
 }
 
 /// Writes the encoder of a training, without projector and log, in bf16, and its card before it.
 ///
+/// `native`: whether its pictures were cut from larger ones and not shrunk; then those to come are cut alike ([`Recipe::native`]).
+///
 /// # Errors
 /// If the training's checkpoint is damaged, or a file cannot be written.
-pub fn publish(trained: &Loaded, provenance: &Provenance, place: &Path) -> Result<()> {
-    let config = SimClrConfig::from_toml(trained.text("simclr.toml")?)?;
+pub fn publish(trained: &Loaded, provenance: &Provenance, native: bool, place: &Path) -> Result<()> {
+    let mut config = SimClrConfig::from_toml(trained.text("simclr.toml")?)?;
+    if let Preparation::Recipe(recipe) = &mut config.recipe {
+        recipe.native |= native;
+    }
     let mut slim = Checkpoint::default();
     slim.put_trunk(&trained.trunk(config.backbone)?);
     ensure!(!slim.tensors.is_empty(), "{}: no weights", trained.path.display());
-    for entry in ["simclr.toml", "frames", "run.toml"] {
+    slim.text.insert("simclr.toml".into(), config.to_toml()?);
+    for entry in ["frames", "run.toml"] {
         slim.text.insert(entry.into(), trained.text(entry)?.into());
     }
     slim.text.insert(PROVENANCE_KEY.into(), toml::to_string_pretty(provenance)?);
