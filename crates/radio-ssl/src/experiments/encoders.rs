@@ -68,7 +68,7 @@ pub fn table() -> Vec<EncoderRecipe> {
         batch: 128,
         lr: 1e-3,
         temperature: 0.1,
-        augmenter: turns_zoom_and_jitter(false),
+        augmenter: Augmenter::centred(),
     };
     let base = EncoderRecipe {
         name: "mirabest".into(),
@@ -91,7 +91,7 @@ pub fn table() -> Vec<EncoderRecipe> {
         EncoderRecipe { name: "native-byol".into(), method: Method::Byol, ..native.clone() },
         EncoderRecipe { name: "native-strict".into(), strict: true, ..native.clone() },
         EncoderRecipe { name: "native-simulated".into(), pool: Pool::Simulated, ..native.clone() },
-        EncoderRecipe { name: ABLATED.into(), augmenter: turns_zoom_and_jitter(true), ..native },
+        EncoderRecipe { name: ABLATED.into(), augmenter: with_shifts(), ..native },
         base.clone(),
         EncoderRecipe { name: "mirabest-byol".into(), method: Method::Byol, ..base.clone() },
         EncoderRecipe { name: "mirabest-strict".into(), strict: true, ..base.clone() },
@@ -130,28 +130,19 @@ fn any_angle() -> Augmenter {
     }
 }
 
-/// Any angle, flips, zoom, brightness and contrast; and shifts of a few pixels.
-fn turns_zoom_and_jitter(shifts: bool) -> Augmenter {
-    let zoom = AugmentStep::Zoom { probability: 1.0, factor: [0.75, 1.35] };
-    let jitter = AugmentStep::ColorJitter {
-        probability: 0.8,
-        brightness: 0.8,
-        contrast: 0.8,
-        saturation: 0.0,
-        hue: 0.0,
-        strength: 0.5,
-    };
-    let mut steps = [turns(), vec![zoom, jitter]].concat();
-    steps.retain(|step| shifts || !matches!(step, AugmentStep::Translate { .. }));
-    Augmenter { steps }
+/// [`Augmenter::centred`] with shifts of a few pixels after the flip.
+fn with_shifts() -> Augmenter {
+    let mut augmenter = Augmenter::centred();
+    augmenter.steps.insert(1, shift());
+    augmenter
+}
+
+fn shift() -> AugmentStep {
+    AugmentStep::Translate { probability: 1.0, fraction: [-0.04, 0.04] }
 }
 
 fn turns() -> Vec<AugmentStep> {
-    vec![
-        either_flip(),
-        AugmentStep::Translate { probability: 1.0, fraction: [-0.04, 0.04] },
-        AugmentStep::Rotate { probability: 1.0, degrees: [-180.0, 180.0] },
-    ]
+    vec![either_flip(), shift(), AugmentStep::Rotate { probability: 1.0, degrees: [-180.0, 180.0] }]
 }
 
 /// What trainings with labels see, from scratch and from an encoder alike: any angle, flips, and a little closer or, where there
