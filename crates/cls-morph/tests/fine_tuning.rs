@@ -107,7 +107,8 @@ fn answers(run: FineTuning) -> Array2<f64> {
 fn resumed_at_any_step_the_run_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let at_probe = ClassifierConfig { head: HeadStart::Probe, ..config() };
-    for config in [config(), ClassifierConfig { frozen: true, ..config() }, at_probe, vit()] {
+    let stored = ClassifierConfig { stored_statistics: true, ..at_probe.clone() };
+    for config in [config(), ClassifierConfig { frozen: true, ..config() }, at_probe, stored, vit()] {
         let whole = train(&config, None, folder.path());
         assert_eq!(whole.steps(), 9); // 26 images, batches of 8, incomplete ones left out, 3 epochs
         let losses = whole.losses().to_vec();

@@ -19,7 +19,7 @@ pub(crate) const BLOCK_PIXELS: usize = 256;
 /// Pixels summed in f32 before they are added to an f64 sum.
 pub(crate) const GROUP_PIXELS: usize = 32;
 
-/// Per-channel mean and 1 / sqrt(variance + epsilon) of one batch.
+/// Per-channel mean and 1 / sqrt(variance + epsilon) that a training step normalises with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchStatistics {
     /// Mean of each channel.
@@ -28,6 +28,16 @@ pub struct BatchStatistics {
     pub inv_std: Vec<f32>,
     /// Unbiased variance, for the running statistics.
     pub unbiased_variance: Vec<f32>,
+    /// Whether they are constants and not of this batch: then no gradient flows through them.
+    pub fixed: bool,
+}
+
+impl BatchStatistics {
+    /// Running statistics as constants; `epsilon` is added to the variance.
+    pub fn of_running(mean: &[f32], variance: &[f32], epsilon: f64) -> Self {
+        let inv_std = variance.iter().map(|v| (1.0 / (f64::from(*v) + epsilon).sqrt()) as f32).collect();
+        Self { mean: mean.to_vec(), inv_std, unbiased_variance: variance.to_vec(), fixed: true }
+    }
 }
 
 /// A per-channel straight line `x * scale + shift`: batch norm with its statistics folded in.
@@ -111,6 +121,7 @@ impl Moments {
             mean: Vec::with_capacity(self.sums.len()),
             inv_std: Vec::with_capacity(self.sums.len()),
             unbiased_variance: Vec::with_capacity(self.sums.len()),
+            fixed: false,
         };
         for (sum, squares) in self.sums.iter().zip(&self.squares) {
             let mean = sum / pixels;

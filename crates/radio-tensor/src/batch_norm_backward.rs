@@ -117,7 +117,7 @@ pub fn backward_from_sums<E: Element>(
 ) {
     let (c, count) = (x.c, x.pixels() as f64);
     let mut line = Line { mean: &statistics.mean, a: vec![0.0; c], b: vec![0.0; c], k: vec![0.0; c] };
-    // dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)) = a * dy + b * (x - mean) + k
+    // dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)) = a * dy + b * (x - mean) + k; of constants a * dy.
     for channel in 0..c {
         let s = f64::from(statistics.inv_std[channel]);
         let weighted = sums.weighted[channel] * s; // sum of dy * x_hat
@@ -125,6 +125,9 @@ pub fn backward_from_sums<E: Element>(
         dgamma[channel] = weighted as f32;
         let a = f64::from(gamma[channel]) * s;
         line.a[channel] = a as f32;
+        if statistics.fixed {
+            continue;
+        }
         line.b[channel] = (-a * s * weighted / count) as f32;
         line.k[channel] = (-a * sums.plain[channel] / count) as f32;
     }

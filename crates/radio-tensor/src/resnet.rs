@@ -191,6 +191,8 @@ pub struct ResNet {
     saved: Option<AnySaved>,
     /// Weight of the newest batch in the running statistics, in place of the network's.
     momentum: Option<f64>,
+    /// Whether training normalises with the running statistics and leaves them as they are.
+    stored_statistics: bool,
 }
 
 /// Gradients of all parameters, in the order and layout of [`ResNet::parameters`].
@@ -216,6 +218,7 @@ impl ResNet {
             weights: OnceLock::new(),
             saved: None,
             momentum: None,
+            stored_statistics: false,
         }
     }
 
@@ -260,6 +263,13 @@ impl ResNet {
         }
         self.input_scaling = scaling;
         Ok(())
+    }
+
+    /// Whether training normalises with the running statistics as constants, and leaves them as they are, in place of those of
+    /// each batch (torchvision's `FrozenBatchNorm2d`, but scale and offset learn). For few images, whose statistics say little.
+    pub fn set_stored_statistics(&mut self, stored: bool) {
+        self.saved = None;
+        self.stored_statistics = stored;
     }
 
     /// Precision of maps and convolution operands.

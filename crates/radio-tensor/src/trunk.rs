@@ -273,6 +273,13 @@ impl Trunk {
         }
     }
 
+    /// As [`ResNet::set_stored_statistics`]; a transformer has no such statistics.
+    pub fn set_stored_statistics(&mut self, stored: bool) {
+        if let Self::ResNet(trunk) = self {
+            trunk.set_stored_statistics(stored);
+        }
+    }
+
     /// Changes the precision; a training step under way is dropped.
     pub fn set_precision(&mut self, precision: Precision) {
         match self {

@@ -6,6 +6,7 @@
 
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
+use radio_tensor::TensorError;
 use radio_tensor::batch_norm::{self, Affine, Shortcut};
 use radio_tensor::conv2d::Conv2d;
 use radio_tensor::nhwc::Nhwc;
@@ -267,7 +268,27 @@ fn images(n: usize, h: usize, w: usize) -> Tensor {
 /// The trunk's directional derivative along its own gradient, by central differences, on an odd, non-square image.
 #[test]
 fn the_whole_trunk_against_finite_differences() {
+    along_its_own_gradient(&mut small_trunk(), 2e-3);
+}
+
+/// With statistics as constants: what a training step computes is what prediction computes, and they stay.
+#[test]
+fn stored_statistics_are_constants() {
     let mut trunk = small_trunk();
+    trunk.recompute_running::<TensorError>([Ok(images(5, 75, 61))]).unwrap();
+    trunk.set_stored_statistics(true);
+    let (before, x) = (trunk.running().to_vec(), images(3, 75, 61));
+    let values = |features: Tensor| features.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (trained, predicted) = (values(trunk.forward(&x).unwrap()), values(trunk.embed(&x).unwrap()));
+    assert!(trained.iter().zip(&predicted).all(|(a, b)| (a - b).abs() < 1e-5 * (1.0 + b.abs())));
+    assert!(trunk.running() == before);
+    // Nothing here takes out a common factor or offset: the trunk bends far sooner along its first weights.
+    along_its_own_gradient(&mut trunk, 5e-5);
+    trunk.recompute_running::<TensorError>([Ok(x)]).unwrap();
+    assert!(trunk.running() != before, "taking them anew still does");
+}
+
+fn along_its_own_gradient(trunk: &mut ResNet, step: f64) {
     let x = images(3, 75, 61);
     let weights: Vec<f32> = (0..3 * 64).map(|i| ((i * 37 % 23) as f32 - 11.0) / 11.0).collect();
     let weights = Tensor::from_vec(weights, (3, 64), &Device::Cpu).unwrap();
@@ -292,11 +313,10 @@ fn the_whole_trunk_against_finite_differences() {
             for (w, d) in trunk.parameters_mut()[place].values.iter_mut().zip(&direction) {
                 *w += (step * f64::from(*d) / norm) as f32;
             }
-            let value = loss(&mut trunk);
+            let value = loss(trunk);
             trunk.parameters_mut()[place].values = old;
             value
         };
-        let step = 2e-3;
         let got = (at(step) - at(-step)) / (2.0 * step);
         assert!((got - norm).abs() < 0.03 * norm, "{kind}: difference {got}, gradient {norm}");
     }
@@ -322,7 +342,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 fn wrong_calls_are_typed_errors() {
     let mut trunk = small_trunk();
     let features = Tensor::zeros((2, 64), candle_core::DType::F32, &Device::Cpu).unwrap();
-    assert!(matches!(trunk.backward(&features), Err(radio_tensor::TensorError::NoSavedState(_))));
+    assert!(matches!(trunk.backward(&features), Err(TensorError::NoSavedState(_))));
     let gray = Tensor::zeros((2, 1, 32, 32), candle_core::DType::F32, &Device::Cpu).unwrap();
     let error = trunk.forward(&gray).unwrap_err().to_string();
     assert!(error.contains("[n, 3, h, w]") && error.contains("[2, 1, 32, 32]"), "{error}");

@@ -31,6 +31,10 @@ pub struct ClassifierConfig {
     /// What the head starts from.
     #[serde(default, skip_serializing_if = "HeadStart::is_random")]
     pub head: HeadStart,
+    /// Whether batch norm keeps the trunk's stored statistics while the trunk learns, as constants. With few labels the statistics
+    /// of a handful of images would take their place, and prediction relies on them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stored_statistics: bool,
     /// Numbers the trunk computes with.
     pub precision: Precision,
     /// What is minimised.
@@ -43,6 +47,10 @@ pub struct ClassifierConfig {
     pub recipe: Recipe,
     /// What makes a view of it.
     pub augmenter: Augmenter,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Where the head of a training starts.
@@ -82,6 +90,7 @@ impl ClassifierConfig {
             floor_lr: 1e-3,
             frozen: false,
             head: HeadStart::Random,
+            stored_statistics: false,
             precision: Precision::F32,
             loss: Loss::CrossEntropy,
             backbone: ResNetConfig { depth: Depth::ResNet18, width: 64 }.into(),

@@ -147,6 +147,7 @@ impl FineTuning {
             return Err(ClassError::OtherRun { what: "network", expected, found });
         }
         trunk.set_precision(config.precision);
+        trunk.set_stored_statistics(config.stored_statistics);
         let head = LinearHead::new(config.backbone.features(), classes.len(), &mut rng);
         let adam = Adam::new(config.adam, trained(&config, &trunk, &head));
         Ok(Self { config, classes, targets, trunk, head, adam, losses: Vec::new() })

@@ -211,7 +211,7 @@ impl Run<'_> {
         let view = input_view(self.set.name, recipe);
         let head = if self.encoder.is_some() { HeadStart::Probe } else { HeadStart::Random };
         let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe_of(recipe, view));
-        let config = ClassifierConfig { head, ..config };
+        let config = ClassifierConfig { head, stored_statistics: self.encoder.is_some(), ..config };
         let settings = TrainingSettings {
             set: &self.set.fingerprint,
             start: self.encoder.map(|encoder| encoder.key.as_str()),

@@ -263,9 +263,8 @@ impl ResNet {
         }
         let mut raw = Nhwc::zeros(n, h, w, 3);
         raw.copy_from_nchw(&values);
-        let statistics = batch_norm::moments(&raw).statistics_with(self.config.depth.norm().epsilon);
+        let statistics = self.statistics(layers.input.running, || batch_norm::moments(&raw), updates);
         let affine = Affine::of_batch(&statistics, &[1.0; 3], &self.parameters[layers.input.beta].values);
-        updates.push((layers.input.running, statistics.clone()));
         apply_line(&mut values, h * w, std::array::from_fn(|c| (affine.scale[c], affine.shift[c])));
         let mut map = self.workspace.take(n, h + 2 * STEM_PAD, w + 2 * STEM_PAD, 3);
         map.copy_from_nchw_padded(&values, STEM_PAD);
@@ -292,11 +291,28 @@ impl ResNet {
         moments: &batch_norm::Moments,
         updates: &mut Updates,
     ) -> Normalised<E> {
-        let statistics = moments.statistics_with(self.config.depth.norm().epsilon);
+        let statistics = self.statistics(norm.running, || moments.clone(), updates);
         let affine =
             Affine::of_batch(&statistics, &self.parameters[norm.gamma].values, &self.parameters[norm.beta].values);
-        updates.push((norm.running, statistics.clone()));
         Normalised { map, statistics, affine }
+    }
+
+    /// What a batch norm in training normalises with: the batch's statistics, which also move the running ones at `place`, or
+    /// the running ones ([`ResNet::set_stored_statistics`]), unless those are being taken anew.
+    fn statistics(
+        &self,
+        place: usize,
+        moments: impl FnOnce() -> batch_norm::Moments,
+        updates: &mut Updates,
+    ) -> BatchStatistics {
+        let epsilon = self.config.depth.norm().epsilon;
+        if self.stored_statistics && self.momentum.is_none() {
+            let running = &self.running[place];
+            return BatchStatistics::of_running(&running.mean, &running.variance, epsilon);
+        }
+        let statistics = moments().statistics_with(epsilon);
+        updates.push((place, statistics.clone()));
+        statistics
     }
 
     /// Convolution alone.
