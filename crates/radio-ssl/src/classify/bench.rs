@@ -195,7 +195,11 @@ impl<'a> Bench<'a> {
                     config.epochs = (config.epochs as f64 * (1.0 / fraction).min(10.0)).round() as u64;
                     config.warmup_epochs = config.epochs / 10;
                 }
-                let found = self.train_and_predict(name, fold, &config, start()?, &train, &test)?;
+                let trunk = start()?;
+                if trunk.is_some() {
+                    config = config.from_encoder(train.len());
+                }
+                let found = self.train_and_predict(name, fold, &config, trunk, &train, &test)?;
                 for (place, &row) in test.iter().enumerate() {
                     all.class[row] = found.class[place];
                     all.probabilities.row_mut(row).assign(&found.probabilities.row(place));

@@ -35,7 +35,7 @@ pub struct TrainOptions {
     /// A picture may have several classes, apart by `;` in the column, or none: focal loss, and a threshold for each class.
     #[arg(long)]
     pub several: bool,
-    /// The encoder to start from; without it from scratch.
+    /// The encoder to start from, with the head at its linear probe; without it from scratch.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
     /// Every number of the training as TOML, in place of the options below.
@@ -112,6 +112,10 @@ pub fn train(options: &TrainOptions) -> Result<()> {
             let folds = Folds::grouped(&labels.first, &pictures.groups, k, options.seed)?;
             (folds.train(0), folds.test(0))
         }
+    };
+    let config = match (&options.config, &encoder) {
+        (None, Some(_)) => config.from_encoder(known.len()),
+        _ => config,
     };
     std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let (targets, classes) = (labels.targets.select(Axis(0), &known), labels.classes.clone());

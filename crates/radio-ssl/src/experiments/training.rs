@@ -3,7 +3,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use cls_morph::classifier::config::HeadStart;
 use cls_morph::features::Turns;
 use cls_morph::probes::folds::Folds;
 use cls_morph::{ClassError, ClassifierConfig, FineTuning, fine_tune, one_class_each};
@@ -209,9 +208,8 @@ impl Run<'_> {
     ) -> Result<(TrainingResult, String)> {
         let recipe = self.start.recipe();
         let view = input_view(self.set.name, recipe);
-        let head = if self.encoder.is_some() { HeadStart::Probe } else { HeadStart::Random };
         let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe_of(recipe, view));
-        let config = ClassifierConfig { head, stored_statistics: self.encoder.is_some(), ..config };
+        let config = if self.encoder.is_some() { config.from_encoder(train.len()) } else { config };
         let settings = TrainingSettings {
             set: &self.set.fingerprint,
             start: self.encoder.map(|encoder| encoder.key.as_str()),

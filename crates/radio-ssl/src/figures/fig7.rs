@@ -1,5 +1,6 @@
 //! Figure 7: F1 against the number of labels, all layers trained, from a pre-trained encoder and from scratch.
 use anyhow::Result;
+use cls_morph::classifier::config::FEW_IMAGES;
 use serde::Serialize;
 
 use super::claims::{Asks, Claim, points};
@@ -93,9 +94,10 @@ pub fn figure7(options: &FigureOptions) -> Result<String> {
         claims,
         notes: vec![format!(
             "Both starts: the {encoder_name} network, all layers, {} steps of at most {} cutouts, rotations and flips, and the best of the \
-             learning rates {:?} on a quarter of the given labels that is put aside in each set (then trained on all of them); with fewer than 8 labels a \
-             class the rate of the next larger share is taken. The paper trains 150 epochs and names no learning rate.",
-            settings.steps, settings.batch_size, settings.rates
+             learning rates {:?} (from scratch) or {:?} (pre-trained) on a quarter of the given labels that is put aside in each set (then trained on all of them); with fewer than 8 labels a \
+             class the rate of the next larger share is taken. The pre-trained network starts with its head at the linear probe of the given \
+             labels, and with fewer than {} of them keeps its batch-norm statistics. The paper trains 150 epochs and names no learning rate.",
+            settings.steps, settings.batch_size, settings.rates, settings.encoder_rates, FEW_IMAGES
         )],
         figures: label_figure(LabelAxes { score: "F1", labels: "number of labels" }, "", &curves).into_iter().collect(),
         tables: vec![

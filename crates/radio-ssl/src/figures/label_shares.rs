@@ -58,6 +58,21 @@ impl Start {
         }
     }
 
+    fn rates<'a>(&self, settings: &'a FigureSettings) -> &'a [f64] {
+        match self {
+            Self::Scratch => &settings.fine_tuning.rates,
+            Self::From(_) => &settings.fine_tuning.encoder_rates,
+        }
+    }
+
+    fn config(&self, settings: &FigureSettings, seed: u64, rate: f64, labels: usize) -> ClassifierConfig {
+        let config = config(settings, seed, rate, labels);
+        match self {
+            Self::Scratch => config,
+            Self::From(_) => config.from_encoder(labels),
+        }
+    }
+
     fn identity(&self) -> &str {
         match self {
             Self::Scratch => "scratch",
@@ -102,7 +117,7 @@ pub fn label_shares(
     start: &Start,
     seed: u64,
 ) -> Result<Vec<ShareResult>> {
-    over_shares(settings, labelled, start.name(), seed, |seed, rate, learn, predict| {
+    over_shares(settings, start.rates(settings), labelled, start.name(), seed, |seed, rate, learn, predict| {
         training(store, settings, labelled, start, seed, rate, learn, predict)
     })
 }
@@ -110,6 +125,7 @@ pub fn label_shares(
 /// The same with any way to train: `train(seed, rate, learn, predict)` gives the classes of the rows `predict`.
 fn over_shares(
     settings: &FigureSettings,
+    rates: &[f64],
     labelled: &Labelled,
     name: &str,
     seed: u64,
@@ -124,16 +140,15 @@ fn over_shares(
         for (set, draw) in labelled.sets.iter().enumerate() {
             let note = format!("{name}, {:.0} % of the labels, set {}", 100.0 * share, set + 1);
             stage.at((number * labelled.sets.len() + set) as u64, tasks, &note);
-            let seed = seed + set as u64;
+            // Sets of one seed are not those of the next.
+            let seed = 1000 * seed + set as u64;
             let rows = label_fraction(&draw.train, &labelled.labels, share, seed)?;
             let tried = match put_aside(&rows, labelled, seed) {
-                Some((learn, judge)) => {
-                    search(&settings.fine_tuning.rates, labelled, &judge, |rate| train(seed, rate, &learn, &judge))?
-                }
+                Some((learn, judge)) => search(rates, labelled, &judge, |rate| train(seed, rate, &learn, &judge))?,
                 None => Vec::new(),
             };
             let larger = results.last().and_then(|larger| larger.rates.get(set).copied());
-            let rate = best(&tried).or(larger).unwrap_or_else(|| middle(&settings.fine_tuning.rates));
+            let rate = best(&tried).or(larger).unwrap_or_else(|| middle(rates));
             found.predicted.push(train(seed, rate, &rows, &draw.test)?);
             found.rates.push(rate);
             found.tried.push(tried);
@@ -225,7 +240,7 @@ fn training(
     learn: &[usize],
     predict: &[usize],
 ) -> Result<Vec<usize>> {
-    let config = config(settings, seed, rate, learn.len());
+    let config = start.config(settings, seed, rate, learn.len());
     let key =
         TrainingKey { config: config.to_toml()?, start: start.identity(), labelled: &labelled.key, learn, predict };
     store.result("training-with-labels", &key, || {
@@ -294,21 +309,25 @@ mod tests {
         let settings = options("")?.settings(false)?;
         let labelled = example(4, 3);
         let mut searched = 0;
-        let found = over_shares(&settings, &labelled, "fake", 5, |seed, rate, learn, predict| {
-            let set = &labelled.sets[(seed - 5) as usize];
-            assert!(learn.iter().all(|row| set.train.contains(row)), "labels of another set");
-            let is_search = predict != set.test.as_slice();
-            if is_search {
-                searched += 1;
-                assert!(predict.iter().all(|row| set.train.contains(row)), "a rate is judged on rows of another set");
-                if rate > 3e-3 {
-                    return Err(ClassError::Diverged { step: 1, epoch: 1, loss: f32::NAN, lr: rate }.into());
+        let found =
+            over_shares(&settings, &settings.fine_tuning.rates, &labelled, "fake", 5, |seed, rate, learn, predict| {
+                let set = &labelled.sets[(seed - 5000) as usize];
+                assert!(learn.iter().all(|row| set.train.contains(row)), "labels of another set");
+                let is_search = predict != set.test.as_slice();
+                if is_search {
+                    searched += 1;
+                    assert!(
+                        predict.iter().all(|row| set.train.contains(row)),
+                        "a rate is judged on rows of another set"
+                    );
+                    if rate > 3e-3 {
+                        return Err(ClassError::Diverged { step: 1, epoch: 1, loss: f32::NAN, lr: rate }.into());
+                    }
                 }
-            }
-            // The middle rate is right, the small one wrong.
-            let wrong = usize::from(rate < 5e-4);
-            Ok(predict.iter().map(|&row| (labelled.labels[row] + wrong) % 2).collect())
-        })?;
+                // The middle rate is right, the small one wrong.
+                let wrong = usize::from(rate < 5e-4);
+                Ok(predict.iter().map(|&row| (labelled.labels[row] + wrong) % 2).collect())
+            })?;
         assert_eq!(found.len(), 6);
         for share in &found {
             assert_eq!(share.rates, [1e-3; 3], "the best that does not diverge, or the next larger share's");
@@ -316,7 +335,7 @@ mod tests {
         }
         assert_eq!((found[5].tried[2].len(), found[0].tried[0].len()), (2, 0), "two labels a class: taken over");
         assert!(searched > 3 * 3, "every set searches: {searched}");
-        let all = over_shares(&settings, &labelled, "fake", 5, |_, lr, _, _| {
+        let all = over_shares(&settings, &settings.fine_tuning.rates, &labelled, "fake", 5, |_, lr, _, _| {
             Err(ClassError::Diverged { step: 1, epoch: 1, loss: f32::NAN, lr }.into())
         });
         assert!(all.unwrap_err().to_string().contains("every learning rate"));

@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use radio_augment::{FlatRule, Recipe};
+use radio_augment::{BlankRule, FlatRule, Recipe};
 use radio_sim::Tier;
 use radio_tensor::kernel::bf16_is_faster;
 use radio_tensor::resnet::{Depth, Precision, ResNetConfig};
@@ -50,6 +50,9 @@ pub struct FigureOptions {
     /// Keep rows of --labels where a column has one of these values; may be repeated.
     #[arg(long, value_name = "COLUMN=V1,V2", requires = "labels")]
     pub keep: Vec<String>,
+    /// In --images a value of 0 is no data (pictures that were cut at a noise level).
+    #[arg(long, requires = "images")]
+    pub zero_is_blank: bool,
     /// ImageNet weights of a ResNet-18 (.pth, .safetensors, .h5), as a rival; their own scaling of the input is applied.
     #[arg(long, value_name = "FILE")]
     pub imagenet: Option<PathBuf>,
@@ -144,6 +147,8 @@ pub struct FigureSettings {
     pub group_arcsec: f64,
     /// Seeds of encoders.
     pub seeds: Vec<u64>,
+    /// What is blank in every cutout.
+    pub blanks: BlankRule,
     /// The encoder.
     pub network: ResNetConfig,
     /// Its input, pixels.
@@ -173,8 +178,10 @@ pub struct FineTuningSettings {
     pub steps: u64,
     /// Cutouts per step; all of them where there are fewer.
     pub batch_size: usize,
-    /// Learning rates that are tried for each start and share of labels.
+    /// Learning rates that are tried from scratch, for each share of labels.
     pub rates: Vec<f64>,
+    /// As many from an encoder, whose head starts at the linear probe.
+    pub encoder_rates: Vec<f64>,
     /// Shares of the training labels, rising.
     pub shares: Vec<f64>,
 }
@@ -222,6 +229,7 @@ impl FigureOptions {
             per_class: [1000, 600],
             group_arcsec: 270.0,
             seeds,
+            blanks: if self.zero_is_blank { BlankRule::ZeroIsBlank } else { BlankRule::Nan },
             network: ResNetConfig { depth: Depth::ResNet18, width },
             side,
             precision: if bf16_is_faster() { Precision::Bf16 } else { Precision::F32 },
@@ -234,6 +242,7 @@ impl FigureOptions {
                 steps: self.fine_tune_steps.unwrap_or(or(8, 400)),
                 batch_size: 32,
                 rates: if self.quick { vec![1e-3] } else { vec![2e-4, 1e-3, 4e-3] },
+                encoder_rates: if self.quick { vec![1e-4] } else { vec![1e-5, 1e-4, 1e-3] },
                 shares: if self.quick { vec![0.05, 1.0] } else { vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0] },
             },
             resamples: 1000,
@@ -262,7 +271,7 @@ impl FigureSettings {
 
     /// The pre-processing of every cutout; a channel that comes out flat becomes a mask of the source.
     pub fn recipe(&self) -> Recipe {
-        Recipe { flat: FlatRule::Mask, ..Recipe::paper(self.side) }
+        Recipe { flat: FlatRule::Mask, blanks: self.blanks, ..Recipe::paper(self.side) }
     }
 
     /// Whether everything is simulated.
