@@ -77,7 +77,8 @@ impl HeadStart {
 /// With fewer images than this a training that starts from an encoder keeps its batch-norm statistics.
 ///
 /// # Source
-/// MiraBest, folds of sky, `docs/results/mirabest.md`: with 53 and 11 labels kept statistics are better, with 532 those of the batches.
+/// MiraBest, folds of sky, three seeds: accuracy with kept statistics and with those of the batches, 82.8 and 81.2 % with 53 labels,
+/// 70.3 and 71.8 % with 11 (not to be told apart), 91.0 and 93.5 % with 532 (one seed).
 pub const FEW_IMAGES: usize = 200;
 
 impl ClassifierConfig {
