@@ -184,7 +184,7 @@ pub fn foundation(options: &FoundationOptions) -> Result<PathBuf> {
 
 /// Writes the encoder of a training, without projector and log, in bf16, and its card before it.
 ///
-/// `native`: whether its pictures were cut from larger ones and not shrunk; then those to come are cut alike ([`Recipe::native`]).
+/// `native`: whether its pictures were cut from larger ones and not shrunk; then those to come are cut alike ([`radio_augment::Recipe::native`]).
 ///
 /// # Errors
 /// If the training's checkpoint is damaged, or a file cannot be written.
