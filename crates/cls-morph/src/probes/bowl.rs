@@ -61,10 +61,8 @@ impl Bowl {
         for (row, out) in weights.rows().into_iter().zip(out.chunks_mut(p.max(1))) {
             // factor u = slope, from the first.
             for at in 0..p {
-                let known = self.factor.slice(ndarray::s![at, ..at]);
-                let found =
-                    (row[at] - known.iter().zip(&*out).map(|(l, u)| l * u).sum::<f64>()) / self.factor[(at, at)];
-                out[at] = found;
+                let known = self.factor.row(at).to_slice().map_or(&[][..], |whole| &whole[..at]);
+                out[at] = (row[at] - dot(known, &out[..at])) / self.factor[(at, at)];
             }
         }
         let planes = intercepts.len();
