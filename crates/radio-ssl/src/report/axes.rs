@@ -208,8 +208,6 @@ pub(super) enum Key {
     Line(Pen),
     /// A hollow mark.
     Ring(Ink),
-    /// A filled mark.
-    Dot(Ink),
 }
 
 /// The legend under the heading: a piece of each curve and its name.
@@ -220,7 +218,6 @@ pub(super) fn legend_row(entries: &[(Key, &str)]) -> Vec<Mark> {
         marks.push(match key {
             Key::Line(pen) => line(vec![(x, 41.0), (x + 18.0, 41.0)], *pen),
             Key::Ring(ink) => ring(*ink, (x + 9.0, 41.0)),
-            Key::Dot(ink) => Mark::Circle { centre: (x + 13.0, 41.0), radius: 4.5, fill: *ink, pen: None },
         });
         marks.push(text(x + 23.0, 45.5, Lettering::Plain, Anchor::Start, name));
         x += 23.0 + 7.2 * name.chars().count() as f64 + 14.0;

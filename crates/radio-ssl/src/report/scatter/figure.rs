@@ -1,14 +1,14 @@
 //! The still picture of a map, for slides and for pages without a script.
 
 use super::{Colouring, ScatterMap};
-use crate::report::axes::{Key, LEFT, RIGHT, TOP, drawing, heading, legend_row, short};
-use crate::report::drawing::{Drawing, HEIGHT, Ink, Mark, Pen, rectangle};
+use crate::report::axes::{LEFT, RIGHT, TOP, drawing, heading, short};
+use crate::report::drawing::{Anchor, Drawing, HEIGHT, Ink, Lettering, Mark, Pen, rectangle, text};
 use crate::report::{FrameGroup, score_figures};
 
 /// Most points: more are not told apart at this size, and the file stays small.
 const MOST_POINTS: usize = 4_000;
 /// Colours of classes, in alphabetical order of their names.
-const CLASSES: [Ink; 6] = [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple, Ink::Orange, Ink::Sky];
+const CLASSES: [Ink; 6] = [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple, Ink::Orange, Ink::Text];
 /// Colours of fifths of a number, low to high.
 const FIFTHS: [Ink; 5] = [Ink::Slate, Ink::Blue, Ink::Green, Ink::Orange, Ink::Vermilion];
 /// Room left around the points, as a share of the panel.
@@ -35,8 +35,10 @@ pub fn scatter_figure(map: &ScatterMap, colouring: usize) -> Option<Drawing> {
     let places = ndarray::Array2::from_shape_fn((map.places.len(), 2), |(row, axis)| map.places[row][axis]);
     let drawn = map_umap::scatter(places.view(), &names, MOST_POINTS).ok()?;
 
-    let unit = (1.0 - 2.0 * ROOM) * ((BOTTOM - TOP_EDGE) / extent[1]).min((RIGHT - LEFT) / extent[0]);
-    let centre = ((LEFT + RIGHT) / 2.0, (TOP_EDGE + BOTTOM) / 2.0);
+    let legend = legend(&groups);
+    let top = TOP_EDGE + ROW * legend.len().saturating_sub(1) as f64;
+    let unit = (1.0 - 2.0 * ROOM) * ((BOTTOM - top) / extent[1]).min((RIGHT - LEFT) / extent[0]);
+    let centre = ((LEFT + RIGHT) / 2.0, (top + BOTTOM) / 2.0);
     let at = |place: &[f32; 2]| {
         let place = place.map(f64::from);
         (centre.0 + unit * (place[0] - middle[0]), centre.1 - unit * (place[1] - middle[1]))
@@ -49,7 +51,7 @@ pub fn scatter_figure(map: &ScatterMap, colouring: usize) -> Option<Drawing> {
 
     let name = map.colourings.get(colouring).map_or("", Colouring::name);
     let mut marks = heading(&short(&map.title, 34), &short(name, 24));
-    marks.push(rectangle((LEFT, TOP_EDGE), (RIGHT, BOTTOM), None, Some(Pen::hair(Ink::Edge))));
+    marks.push(rectangle((LEFT, top), (RIGHT, BOTTOM), None, Some(Pen::hair(Ink::Edge))));
     let thin = (map.background.len() / MOST_POINTS).max(1);
     marks.extend(map.background.iter().step_by(thin).filter_map(|place| dot(place, Ink::Grid)));
     // Classes in turn, not one on top of the other: the nth points of all, then the next.
@@ -66,7 +68,7 @@ pub fn scatter_figure(map: &ScatterMap, colouring: usize) -> Option<Drawing> {
             marks.extend(points.by_ref().take(due).filter_map(|place| dot(place, *ink)));
         }
     }
-    marks.extend(legend(&groups));
+    marks.extend(legend.into_iter().flatten());
     Some(drawing(&format!("{}, coloured by {name}", map.title), marks))
 }
 
@@ -120,19 +122,33 @@ fn brief(value: f64) -> String {
     }
 }
 
-/// As many names as fit a line.
-fn legend(groups: &[(String, Ink)]) -> Vec<Mark> {
-    let mut entries: Vec<(Key, String)> = Vec::new();
-    let mut room = RIGHT - LEFT;
+/// Distance of two rows of the legend.
+const ROW: f64 = 17.0;
+/// Rows of the legend at most.
+const MOST_ROWS: usize = 2;
+
+/// A dot and a name for every group, in rows under the heading; what does not fit is left out.
+fn legend(groups: &[(String, Ink)]) -> Vec<Vec<Mark>> {
+    let mut rows: Vec<Vec<Mark>> = Vec::new();
+    let mut x = f64::INFINITY;
     for (name, ink) in groups.iter().filter(|(name, _)| !name.is_empty() && name != UNKNOWN) {
         let name = short(name, 18);
-        room -= 37.0 + 7.2 * name.chars().count() as f64;
-        if room < 0.0 {
-            break;
+        let width = 14.0 + 7.2 * name.chars().count() as f64;
+        if x + width > RIGHT {
+            if rows.len() == MOST_ROWS {
+                break;
+            }
+            rows.push(Vec::new());
+            x = LEFT;
         }
-        entries.push((Key::Dot(*ink), name));
+        let y = 41.0 + ROW * (rows.len() - 1) as f64;
+        if let Some(row) = rows.last_mut() {
+            row.push(Mark::Circle { centre: (x + 5.0, y), radius: 4.5, fill: *ink, pen: None });
+            row.push(text(x + 14.0, y + 4.5, Lettering::Plain, Anchor::Start, &name));
+        }
+        x += width + 14.0;
     }
-    legend_row(&entries.iter().map(|(key, name)| (*key, name.as_str())).collect::<Vec<_>>())
+    rows
 }
 
 #[cfg(test)]
@@ -169,6 +185,21 @@ mod tests {
             let of = |mark: &&Mark| matches!(mark, Mark::Circle { fill, radius, .. } if *fill == ink && *radius < 3.0);
             assert!(drawing.marks.iter().filter(of).count() > 100, "{ink:?}");
         }
+    }
+
+    #[test]
+    fn six_classes_have_six_colours_and_a_name_each() {
+        let six = |name: &str| -> Vec<(String, Ink)> {
+            (0..6).map(|class| (format!("{name}{class}"), ink_of("", class).unwrap())).collect()
+        };
+        for (name, rows) in [("1C-P", 1), ("edge-darkened", 2)] {
+            let legend = legend(&six(name));
+            assert_eq!(legend.len(), rows, "{name}");
+            let names = legend.iter().flatten().filter(|mark| matches!(mark, Mark::Text { .. })).count();
+            assert!(names == 6 || rows == 2 && names >= 4, "{name}: {names}");
+        }
+        let inks: Vec<Ink> = six("").into_iter().map(|(_, ink)| ink).collect();
+        assert!((0..6).all(|a| (0..a).all(|b| inks[a] != inks[b])));
     }
 
     #[test]
