@@ -185,16 +185,24 @@ fn a_checkpoint_gives_the_classifier_back() {
 #[test]
 fn a_head_that_starts_at_the_probe_is_right_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();
+    let answers = |config: &ClassifierConfig| {
+        let classifier = train(config, None, folder.path()).into_classifier();
+        classifier.predict(Arc::new(Doubles(IMAGES)), Turns::Four, 8, |_| ControlFlow::Continue(())).unwrap()
+    };
+    let still = |head, loss| ClassifierConfig { head, loss, peak_lr: 0.0, floor_lr: 0.0, frozen: true, ..config() };
     let right = |head: HeadStart, loss: Loss| {
-        let still = ClassifierConfig { head, loss, peak_lr: 0.0, floor_lr: 0.0, frozen: true, ..config() };
-        let found = train(&still, None, folder.path()).into_classifier();
-        let found = found.predict(Arc::new(Doubles(IMAGES)), Turns::Four, 8, |_| ControlFlow::Continue(())).unwrap();
+        let found = answers(&still(head, loss));
         (0..IMAGES).filter(|&i| (found[(i, 1)] > found[(i, 0)]) == (i % 2 == 1)).count()
     };
     for loss in [Loss::CrossEntropy, Loss::Focal { alpha: 0.25, gamma: 2.0 }] {
         let (probe, random) = (right(HeadStart::Probe, loss), right(HeadStart::Random, loss));
         assert!(probe >= IMAGES - 3 && random < probe, "{loss:?}: {probe} and {random} of {IMAGES}");
     }
+    let kept = config().probe_of_encoder();
+    assert_eq!(answers(&kept), answers(&still(HeadStart::Probe, Loss::CrossEntropy)), "no step, no change");
+    assert_eq!(ClassifierConfig::from_toml(&kept.to_toml().unwrap()).unwrap(), kept);
+    let nothing = ClassifierConfig { head: HeadStart::Random, ..kept };
+    assert!(matches!(nothing.check(), Err(ClassError::Setting { name: "epochs", .. })));
     let text = config().to_toml().unwrap();
     assert!(!text.contains("head"), "a random head has the text of before: {text}");
     let probe = ClassifierConfig { head: HeadStart::Probe, ..config() };

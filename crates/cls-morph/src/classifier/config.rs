@@ -18,7 +18,7 @@ pub struct ClassifierConfig {
     pub seed: u64,
     /// Images per step; all of them where there are fewer.
     pub batch_size: usize,
-    /// Passes over the images.
+    /// Passes over the images. 0, with a head that starts at the linear probe, keeps that probe: nothing else is learned.
     pub epochs: u64,
     /// Epochs of linear warm-up before the cosine decay.
     pub warmup_epochs: u64,
@@ -87,6 +87,13 @@ impl ClassifierConfig {
     #[must_use]
     pub fn from_encoder(self, images: usize) -> Self {
         Self { head: HeadStart::Probe, stored_statistics: images < FEW_IMAGES, ..self }
+    }
+
+    /// The linear probe of an encoder and nothing more, in the form of a training: what a search of learning rates finds at 0.
+    #[must_use]
+    pub fn probe_of_encoder(self) -> Self {
+        let head = HeadStart::Probe;
+        Self { head, stored_statistics: true, epochs: 0, warmup_epochs: 0, peak_lr: 0.0, floor_lr: 0.0, ..self }
     }
 
     /// All layers trained for 150 epochs, flips and rotation (Riggi et al. 2024, section 3). Optimiser, batch and rate are not
@@ -167,7 +174,12 @@ impl ClassifierConfig {
         let betas = [self.adam.beta1, self.adam.beta2];
         let rules: [(&'static str, &'static str, bool, String); 7] = [
             ("batch_size", "at least 1", self.batch_size >= 1, self.batch_size.to_string()),
-            ("epochs", "at least 1", self.epochs >= 1, self.epochs.to_string()),
+            (
+                "epochs",
+                "at least 1, or a head that starts at the probe",
+                self.epochs >= 1 || self.head == HeadStart::Probe,
+                self.epochs.to_string(),
+            ),
             (
                 "warmup_epochs",
                 "below epochs",

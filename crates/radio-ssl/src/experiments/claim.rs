@@ -14,8 +14,8 @@ use crate::intervals::Estimate;
 /// The gain that the paper claims, in accuracy.
 const CLAIMED: f64 = 0.2;
 
-/// Runs it: both trainings have the same views, steps, draws of labels and number of learning rates tried. Beside the
-/// fine-tuned network stands the frozen one with a linear head, from which fine-tuning starts.
+/// Runs it: both trainings have the same views, steps, draws of labels and search among three learning rates; the one from an encoder
+/// may also stay at the linear probe it starts from. Beside the fine-tuned network stands that probe alone.
 ///
 /// # Errors
 /// If data cannot be used, a training fails, the user interrupts, or a unit cannot be written.

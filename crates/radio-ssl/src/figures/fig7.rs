@@ -96,7 +96,7 @@ pub fn figure7(options: &FigureOptions) -> Result<String> {
             "Both starts: the {encoder_name} network, all layers, {} steps of at most {} cutouts, rotations and flips, and the best of the \
              learning rates {:?} (from scratch) or {:?} (pre-trained) on a quarter of the given labels that is put aside in each set (then trained on all of them); with fewer than 8 labels a \
              class the rate of the next larger share is taken. The pre-trained network starts with its head at the linear probe of the given \
-             labels, and with fewer than {} of them keeps its batch-norm statistics. The paper trains 150 epochs and names no learning rate.",
+             labels; with fewer than {} of them it keeps its batch-norm statistics, and at a rate of 0 stays at the probe. The paper trains 150 epochs and names no learning rate.",
             settings.steps, settings.batch_size, settings.rates, settings.encoder_rates, FEW_IMAGES
         )],
         figures: label_figure(LabelAxes { score: "F1", labels: "number of labels" }, "", &curves).into_iter().collect(),

@@ -180,7 +180,7 @@ pub struct FineTuningSettings {
     pub batch_size: usize,
     /// Learning rates that are tried from scratch, for each share of labels.
     pub rates: Vec<f64>,
-    /// As many from an encoder, whose head starts at the linear probe.
+    /// As many from an encoder, whose head starts at the linear probe, and, with few labels, 0: it stays there.
     pub encoder_rates: Vec<f64>,
     /// Shares of the training labels, rising.
     pub shares: Vec<f64>,
@@ -242,7 +242,7 @@ impl FigureOptions {
                 steps: self.fine_tune_steps.unwrap_or(or(8, 400)),
                 batch_size: 32,
                 rates: if self.quick { vec![1e-3] } else { vec![2e-4, 1e-3, 4e-3] },
-                encoder_rates: if self.quick { vec![1e-4] } else { vec![1e-5, 1e-4, 1e-3] },
+                encoder_rates: if self.quick { vec![1e-4] } else { vec![0.0, 1e-5, 1e-4, 1e-3] },
                 shares: if self.quick { vec![0.05, 1.0] } else { vec![0.02, 0.05, 0.1, 0.2, 0.5, 1.0] },
             },
             resamples: 1000,
