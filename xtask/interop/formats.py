@@ -1,5 +1,5 @@
 """The Python side of `cargo xtask interop`: formats that astropy, regions, pyarrow and pycocotools read and
-write, and the footprints that mocpy reads.
+write, the footprints that mocpy reads, and the forests that scikit-learn grows.
 
     python3 formats.py check FOLDER     reads the files named in FOLDER/expected.json and compares every value
     python3 formats.py make FOLDER      writes files of its own and FOLDER/expected.json, for the other side to compare
@@ -29,6 +29,10 @@ from mocpy import MOC
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from regions import Regions
+from sklearn.ensemble import IsolationForest
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "crates", "anomaly-iforest", "python"))
+from export_scikit_learn import export
 
 warnings.simplefilter("ignore")
 DEGREES = 1e-9
@@ -286,6 +290,23 @@ def make_regions(folder):
     return out
 
 
+def make_forests(folder, rng):
+    rows = rng.normal(0, 1, (300, 4)).astype(np.float32)
+    rows[7] = 6.0
+    forests = []
+    for name, settings in {
+        "forest": dict(),
+        "forest-columns": dict(max_features=2, max_samples=64, bootstrap=True, contamination=0.02),
+        "forest-one": dict(max_features=1, max_samples=0.1),
+    }.items():
+        forest = IsolationForest(n_estimators=40, random_state=int(rng.integers(1 << 30)), **settings).fit(rows)
+        export(forest, os.path.join(folder, f"{name}.json"))
+        outliers = [bool(one) for one in forest.predict(rows) == -1]
+        scores = (-forest.score_samples(rows)).tolist()
+        forests.append(dict(file=f"{name}.json", rows=rows.astype(float).tolist(), scores=scores, outliers=outliers))
+    return forests
+
+
 def make_coco(folder, rng):
     annotations, wanted = [], []
 
@@ -318,6 +339,7 @@ def make(folder):
         tables=make_tables(folder, rng),
         regions=make_regions(folder),
         coco=make_coco(folder, rng),
+        forests=make_forests(folder, rng),
     )
     with open(os.path.join(folder, "expected.json"), "w", encoding="utf-8") as file:
         json.dump(expected, file)
@@ -325,7 +347,7 @@ def make(folder):
 
 
 def versions():
-    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("astropy", "regions", "pycocotools", "pyarrow", "mocpy", "numpy")))
+    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("astropy", "regions", "pycocotools", "pyarrow", "mocpy", "scikit-learn", "numpy")))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 //! `interop`: files written here are read by astropy, regions, pyarrow, pycocotools and mocpy, theirs are read here, and every value must be the
-//! same. (Footprints go one way: nothing here reads a MOC.)
+//! same. (Footprints go one way: nothing here reads a MOC; forests the other: scikit-learn's are read here.)
 //!
 //! Each side writes its files with what they hold (`expected.json`, from the values in memory) and reads those of the other. Numbers are compared
 //! exactly, positions within 1e-9 degree. The Python side is `xtask/interop/formats.py`. With `--weights`, the same for encoders with torch,

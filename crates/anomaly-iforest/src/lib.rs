@@ -4,7 +4,7 @@
 //! scored here. No image and no model is known to this crate: a table of numbers goes in, a score per row comes
 //! out, **higher is stranger**. Equal seeds give equal bits for any number of threads.
 //!
-//! Reading order: [`forest::IsolationForest::fit`], then [`grid::grid_search`].
+//! Reading order: [`forest::IsolationForest::fit`], then [`grid::grid_search`]; [`hyperplane`] is the forest with oblique cuts.
 //!
 //! ```
 //! use anomaly_iforest::{Contamination, ForestConfig, IsolationForest, MaxFeatures, MaxSamples};
@@ -30,6 +30,7 @@ mod file;
 pub mod forest;
 pub mod grid;
 mod grow;
+pub mod hyperplane;
 pub mod path_length;
 mod score;
 mod table;
@@ -39,5 +40,6 @@ pub use config::{Contamination, ForestConfig, MaxFeatures, MaxSamples};
 pub use error::ForestError;
 pub use forest::IsolationForest;
 pub use grid::{Grid, GridPoint, best, grid_search};
+pub use hyperplane::{HyperplaneConfig, HyperplaneForest};
 pub use path_length::average_path_length;
 pub use tree::TreeArrays;

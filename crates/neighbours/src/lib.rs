@@ -7,6 +7,7 @@
 //! Where there are too many rows and queries for that, [`graph::near_in`] finds most of the neighbours by a walk through a graph (HNSW).
 //!
 //! Reading order: [`search::nearest_neighbours`], then [`duplicates::near_duplicates`], [`ranks::neighbour_ranks`] and [`graph::near_in`].
+//! [`outlier`]: how strange a row is by its neighbours.
 //!
 //! ```
 //! use neighbours::{Metric, near_duplicates, nearest_in, nearest_neighbours};
@@ -28,6 +29,7 @@ pub mod error;
 pub mod graph;
 mod graph_walk;
 pub mod metric;
+pub mod outlier;
 mod points;
 pub mod ranks;
 pub mod search;
@@ -37,5 +39,6 @@ pub use duplicates::{Pair, near_duplicates};
 pub use error::NeighbourError;
 pub use graph::{GraphSettings, near_in, recall};
 pub use metric::Metric;
+pub use outlier::{local_outlier_factor, mean_distance};
 pub use ranks::neighbour_ranks;
 pub use search::{Neighbours, nearest_in, nearest_neighbours};

@@ -77,7 +77,8 @@ pub fn score_labelled(
     Ok((set, points))
 }
 
-fn describe(config: &ForestConfig, rows: usize) -> String {
+/// A forest in words; `rows`: those of a tree.
+pub fn describe(config: &ForestConfig, rows: usize) -> String {
     let fraction = match config.max_samples {
         MaxSamples::Fraction(fraction) | MaxSamples::FractionAtLeast { fraction, .. } => format!(" ({fraction})"),
         MaxSamples::Auto => " (auto)".to_owned(),

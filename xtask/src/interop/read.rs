@@ -1,7 +1,9 @@
 //! The files of the Python side, read here.
 use std::path::Path;
 
+use anomaly_iforest::IsolationForest;
 use anyhow::{Context, Result, bail};
+use ndarray::Array2;
 use radio_io::data_list::CocoSet;
 use radio_io::regions::{read_crtf, read_ds9};
 use radio_io::{ChecksumState, ColumnData, ImageChoice, Mosaic, Table, verify_checksums};
@@ -17,6 +19,7 @@ pub fn read(folder: &Path, expected: &Value) -> Result<()> {
         ("tables", check_table),
         ("regions", check_regions),
         ("coco", check_coco),
+        ("forests", check_forest),
     ] {
         let files = list(expected, group)?;
         for want in files {
@@ -57,6 +60,19 @@ fn check_image(path: &Path, want: &Value) -> Result<()> {
     let is_wrong = |state: &ChecksumState| matches!(state, ChecksumState::Wrong { .. });
     let bad = verify_checksums(path)?.into_iter().find(|unit| is_wrong(&unit.whole) || is_wrong(&unit.data));
     bad.map_or(Ok(()), |unit| bail!("checksums: {unit:?}"))
+}
+
+fn check_forest(path: &Path, want: &Value) -> Result<()> {
+    let forest = IsolationForest::load(path)?;
+    let rows = list(want, "rows")?.iter().map(|row| same::numbers(row, "rows")).collect::<Result<Vec<_>>>()?;
+    let values: Vec<f32> = rows.iter().flatten().map(|&value| value as f32).collect();
+    let scores = forest.scores(Array2::from_shape_vec((rows.len(), forest.n_features()), values)?.view())?;
+    let wanted = same::numbers(&want["scores"], "scores")?;
+    let worst = scores.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    if scores.len() != wanted.len() || worst > 1e-12 {
+        bail!("{} scores differ from the {} wanted ones by up to {worst:e}", scores.len(), wanted.len());
+    }
+    same::exact("outliers", &json!(forest.outliers(&scores)), &want["outliers"])
 }
 
 fn check_table(path: &Path, want: &Value) -> Result<()> {
