@@ -68,6 +68,7 @@ pub enum Experiment {
 /// # Errors
 /// If data cannot be used, a training fails, the user interrupts, or a file cannot be written.
 pub fn run(experiment: &Experiment) -> Result<PathBuf> {
+    crate::interrupt::listen();
     let (result, options) = match experiment {
         Experiment::Mirabest(options) => (on_set::on_set(SetName::Mirabest, options)?, options),
         Experiment::FirstFrg(options) => (on_set::on_set(SetName::FirstFrg, options)?, options),

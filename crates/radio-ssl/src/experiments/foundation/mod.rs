@@ -148,6 +148,7 @@ struct PoolRecord {
 /// # Errors
 /// If data cannot be read, the training fails, the user interrupts, or a file cannot be written.
 pub fn foundation(options: &FoundationOptions) -> Result<PathBuf> {
+    crate::interrupt::listen();
     let recipe = options.recipe()?;
     let skies = options.skies()?;
     let AllOrigins { frames, origins } = origins::read(&options.data, &skies, recipe.frame_px(), recipe.batch)?;
