@@ -198,7 +198,7 @@ fn a_head_that_starts_at_the_probe_is_right_before_the_first_step() {
         let (probe, random) = (right(HeadStart::Probe, loss), right(HeadStart::Random, loss));
         assert!(probe >= IMAGES - 3 && random < probe, "{loss:?}: {probe} and {random} of {IMAGES}");
     }
-    let kept = config().probe_of_encoder();
+    let kept = ClassifierConfig { peak_lr: 0.0, ..config() }.from_encoder(20);
     assert_eq!(answers(&kept), answers(&still(HeadStart::Probe, Loss::CrossEntropy)), "no step, no change");
     assert_eq!(ClassifierConfig::from_toml(&kept.to_toml().unwrap()).unwrap(), kept);
     let nothing = ClassifierConfig { head: HeadStart::Random, ..kept };

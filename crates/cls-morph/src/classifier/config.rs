@@ -83,17 +83,21 @@ pub const FEW_IMAGES: usize = 200;
 
 impl ClassifierConfig {
     /// The same, starting from an encoder: the head at its linear probe, and with few images ([`FEW_IMAGES`]) its batch-norm
-    /// statistics as constants.
+    /// statistics as constants. With a peak rate of 0 nothing is learned: the probe stays.
     #[must_use]
     pub fn from_encoder(self, images: usize) -> Self {
-        Self { head: HeadStart::Probe, stored_statistics: images < FEW_IMAGES, ..self }
+        let head = HeadStart::Probe;
+        if self.peak_lr > 0.0 {
+            return Self { head, stored_statistics: images < FEW_IMAGES, ..self };
+        }
+        Self { head, stored_statistics: true, epochs: 0, warmup_epochs: 0, floor_lr: 0.0, ..self }
     }
 
-    /// The linear probe of an encoder and nothing more, in the form of a training: what a search of learning rates finds at 0.
-    #[must_use]
-    pub fn probe_of_encoder(self) -> Self {
-        let head = HeadStart::Probe;
-        Self { head, stored_statistics: true, epochs: 0, warmup_epochs: 0, peak_lr: 0.0, floor_lr: 0.0, ..self }
+    /// The learning rates, of those listed, that a search from an encoder should try. Only with few images is 0 among them (the
+    /// probe stays): with many, one more candidate is one more way for a search to be wrong (MiraBest, 532 labels: 93.0 with it,
+    /// 93.8 % without).
+    pub fn rates_from_encoder(listed: &[f64], images: usize) -> Vec<f64> {
+        listed.iter().copied().filter(|&rate| rate > 0.0 || images < FEW_IMAGES).collect()
     }
 
     /// All layers trained for 150 epochs, flips and rotation (Riggi et al. 2024, section 3). Optimiser, batch and rate are not

@@ -3,7 +3,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use cls_morph::classifier::config::FEW_IMAGES;
 use cls_morph::features::Turns;
 use cls_morph::probes::folds::Folds;
 use cls_morph::{ClassError, ClassifierConfig, FineTuning, fine_tune, one_class_each};
@@ -55,13 +54,11 @@ impl Start {
         }
     }
 
-    /// The rates that are tried with so many labels. Only with few is staying at the probe among them: with many, one more candidate
-    /// is one more way for a search to be wrong (MiraBest, 532 labels: 93.0 with it, 93.8 % without).
-    fn rates(&self, labels: usize) -> &'static [f64] {
+    /// The rates that are tried with so many labels.
+    fn rates(&self, labels: usize) -> Vec<f64> {
         match self {
-            Self::Scratch(_) => &SCRATCH_RATES,
-            Self::Encoder(_) if labels < FEW_IMAGES => &TUNING_RATES,
-            Self::Encoder(_) => &TUNING_RATES[1..],
+            Self::Scratch(_) => SCRATCH_RATES.to_vec(),
+            Self::Encoder(_) => ClassifierConfig::rates_from_encoder(&TUNING_RATES, labels),
         }
     }
 
@@ -186,7 +183,7 @@ impl Run<'_> {
         let pick = |places: Vec<usize>| places.into_iter().map(|place| rows[place]).collect::<Vec<_>>();
         let (known, aside) = (pick(inner.train(0)), pick(inner.test(0)));
         let mut best: Option<(usize, f64, f64)> = None;
-        for &rate in rates {
+        for &rate in &rates {
             let words = format!("{}, rate {rate:e} tried", self.words);
             let (result, _) = match self.once(workshop, "search", &words, seed, rate, &known, &aside) {
                 Err(error) if matches!(error.downcast_ref(), Some(ClassError::Diverged { .. })) => continue,
@@ -221,11 +218,7 @@ impl Run<'_> {
         let recipe = self.start.recipe();
         let view = input_view(self.set.name, recipe);
         let config = recipe.classifier(seed, train.len(), self.steps, rate, self.set.recipe_of(recipe, view));
-        let config = match self.encoder {
-            Some(_) if rate > 0.0 => config.from_encoder(train.len()),
-            Some(_) => config.probe_of_encoder(),
-            None => config,
-        };
+        let config = if self.encoder.is_some() { config.from_encoder(train.len()) } else { config };
         let settings = TrainingSettings {
             set: &self.set.fingerprint,
             start: self.encoder.map(|encoder| encoder.key.as_str()),

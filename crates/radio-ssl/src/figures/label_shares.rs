@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use cls_morph::ClassError;
-use cls_morph::classifier::config::{ClassifierConfig, FEW_IMAGES};
+use cls_morph::classifier::config::ClassifierConfig;
 use cls_morph::features::Turns;
 use cls_morph::probes::draws::label_fraction;
 use cls_morph::probes::probe::Predictions;
@@ -69,8 +69,7 @@ impl Start {
         let config = config(settings, seed, rate, labels);
         match self {
             Self::Scratch => config,
-            Self::From(_) if rate > 0.0 => config.from_encoder(labels),
-            Self::From(_) => config.probe_of_encoder(),
+            Self::From(_) => config.from_encoder(labels),
         }
     }
 
@@ -144,9 +143,7 @@ fn over_shares(
             // Sets of one seed are not those of the next.
             let seed = 1000 * seed + set as u64;
             let rows = label_fraction(&draw.train, &labelled.labels, share, seed)?;
-            // Staying at the probe is for few labels (`experiments::training`).
-            let offered: Vec<f64> =
-                rates.iter().copied().filter(|rate| *rate > 0.0 || rows.len() < FEW_IMAGES).collect();
+            let offered = ClassifierConfig::rates_from_encoder(rates, rows.len());
             let tried = match put_aside(&rows, labelled, seed) {
                 Some((learn, judge)) => search(&offered, labelled, &judge, |rate| train(seed, rate, &learn, &judge))?,
                 None => Vec::new(),
