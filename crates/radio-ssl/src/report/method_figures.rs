@@ -86,7 +86,7 @@ pub fn label_figure(axes: LabelAxes<'_>, result: &str, curves: &[LabelCurve]) ->
     body.extend(grid);
     body.extend(numbers);
     body.push(panel.edge());
-    body.push(panel.x_label(&format!("{} (logarithmic); lines up and down: 95 % intervals", axes.labels)));
+    body.push(panel.x_label(&format!("{} (logarithmic); bars: 95 % intervals", axes.labels)));
     body.push(panel.label("%"));
     let mut shares: Vec<f64> = all().map(|point| point.0).collect();
     shares.sort_by(f64::total_cmp);
