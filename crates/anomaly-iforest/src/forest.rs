@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::config::ForestConfig;
 use crate::error::ForestError;
 use crate::grow::grow_tree;
-use crate::score::sum_path_lengths;
+use crate::score::scores;
 use crate::table::Table;
 use crate::tree::{Tree, TreeArrays};
 
@@ -52,7 +52,7 @@ impl IsolationForest {
             .collect();
         let mut forest = Self { trees, n_features: table.columns(), samples_per_tree: samples, offset: -0.5 };
         if let crate::Contamination::Fraction(_) = config.contamination {
-            forest.offset = -config.contamination.cut(&forest.score_table(&table)?)?;
+            forest.offset = -config.contamination.cut(&scores(&forest.trees, &table)?)?;
         }
         Ok(forest)
     }
@@ -98,7 +98,8 @@ impl IsolationForest {
     }
 
     /// Anomaly score per row, in (0, 1): 2^(-mean path length / c(samples per tree)). **Higher is stranger**; about 0.5
-    /// for rows in no way special. scikit-learn's `score_samples` is its negative.
+    /// for rows in no way special. scikit-learn's `score_samples` is its negative. Each row is scored by itself: a table that does
+    /// not fit into memory can come in parts.
     ///
     /// # Shapes
     /// - `features`: `[rows, columns]` with the columns of the training table; no row gives an empty result.
@@ -111,16 +112,7 @@ impl IsolationForest {
         if features.ncols() != self.n_features {
             return Err(ForestError::WrongWidth { expected: self.n_features, found: features.ncols() });
         }
-        self.score_table(&Table::new(features)?)
-    }
-
-    fn score_table(&self, table: &Table) -> Result<Vec<f64>, ForestError> {
-        let mut scores = sum_path_lengths(&self.trees, table)?;
-        let n_trees = self.trees.len() as f64;
-        for score in &mut scores {
-            *score = (-*score / n_trees).exp2();
-        }
-        Ok(scores)
+        scores(&self.trees, &Table::new(features)?)
     }
 
     /// Decision offset in scikit-learn's sign: a row is an outlier when -score < offset. -0.5 for automatic contamination.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::MaxSamples;
 use crate::error::ForestError;
 use crate::path_length::average_path_length;
+use crate::score::scores_of_blocks;
 use crate::table::Table;
 
 /// Rows scored by a task.
@@ -110,30 +111,14 @@ impl HyperplaneForest {
             return Err(ForestError::WrongWidth { expected: self.n_features, found: features.ncols() });
         }
         let table = Table::new(features)?;
-        let mut scores = vec![0.0; table.rows()];
-        let failures: Vec<ForestError> = scores
-            .par_chunks_mut(ROWS_PER_TASK)
-            .zip(table.values().par_chunks(ROWS_PER_TASK * self.n_features))
-            .enumerate()
-            .filter_map(|(task, (scores, values))| {
-                // A tree walks all rows of the task before the next one comes: it stays in the cache.
-                table.check_finite(task * ROWS_PER_TASK, values).err().or_else(|| {
-                    for tree in &self.trees {
-                        for (score, row) in scores.iter_mut().zip(values.chunks_exact(self.n_features)) {
-                            *score += tree.path_length(row);
-                        }
-                    }
-                    for score in scores {
-                        *score = (-*score / self.trees.len() as f64).exp2();
-                    }
-                    None
-                })
-            })
-            .collect();
-        match failures.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(scores),
-        }
+        scores_of_blocks(&table, self.trees.len(), ROWS_PER_TASK, |(), values, sums| {
+            // A tree walks all rows of the task before the next one comes: it stays in the cache.
+            for tree in &self.trees {
+                for (sum, row) in sums.iter_mut().zip(values.chunks_exact(self.n_features)) {
+                    *sum += tree.path_length(row);
+                }
+            }
+        })
     }
 
     /// Number of trees.

@@ -18,31 +18,49 @@ const BLOCK_BYTES: usize = 128 * 1024;
 /// One column of [`LANES`] rows.
 type Lanes = [f32; LANES];
 
-/// Sum over trees of each row's path length, in units of c(rows per tree). Trees are added in order, so the sum does not
-/// depend on the threads.
+/// Anomaly score of each row from the sum of its path lengths over the trees. Trees are added in order, so it does not depend on
+/// the threads.
 ///
 /// # Errors
 /// If a value of the table is not finite.
-pub(crate) fn sum_path_lengths(trees: &[Tree], table: &Table) -> Result<Vec<f64>, ForestError> {
+/// # Source
+/// Liu, Ting & Zhou 2008, eq. 2.
+pub(crate) fn scores(trees: &[Tree], table: &Table) -> Result<Vec<f64>, ForestError> {
     let columns = table.columns();
     let block_rows = (BLOCK_BYTES / (4 * columns)).clamp(2 * LANES, 4096) / LANES * LANES;
-    let mut sums = vec![0.0; table.rows()];
-    let failures: Vec<ForestError> = sums
-        .par_chunks_mut(block_rows)
-        .zip(table.values().par_chunks(block_rows * columns))
-        .enumerate()
-        .map_init(Vec::new, |interleaved, (block, (sums, values))| {
-            table.check_finite(block * block_rows, values)?;
-            interleave(values, columns, interleaved);
-            for tree in trees {
-                // Checked once per tree and block, so that the walk need not check every step.
-                assert!(tree.columns_needed() <= columns, "trees are checked against the table's width when made");
-                for (rows, sums) in interleaved.chunks_exact(columns).zip(sums.chunks_mut(LANES)) {
-                    let leaves = walk(tree, rows);
-                    for (sum, leaf) in sums.iter_mut().zip(leaves) {
-                        *sum += tree.path_length()[leaf as usize];
-                    }
+    scores_of_blocks(table, trees.len(), block_rows, |interleaved: &mut Vec<Lanes>, values, sums| {
+        interleave(values, columns, interleaved);
+        for tree in trees {
+            // Checked once per tree and block, so that the walk need not check every step.
+            assert!(tree.columns_needed() <= columns, "trees are checked against the table's width when made");
+            for (rows, sums) in interleaved.chunks_exact(columns).zip(sums.chunks_mut(LANES)) {
+                let leaves = walk(tree, rows);
+                for (sum, leaf) in sums.iter_mut().zip(leaves) {
+                    *sum += tree.path_length()[leaf as usize];
                 }
+            }
+        }
+    })
+}
+
+/// The same for any kind of tree: `add_paths(workspace, values, sums)` adds the path lengths, in units of c(rows per tree), of a block
+/// of rows over all trees. Each thread has a workspace of its own.
+pub(crate) fn scores_of_blocks<W: Default>(
+    table: &Table,
+    n_trees: usize,
+    block_rows: usize,
+    add_paths: impl Fn(&mut W, &[f32], &mut [f64]) + Sync,
+) -> Result<Vec<f64>, ForestError> {
+    let mut scores = vec![0.0; table.rows()];
+    let failures: Vec<ForestError> = scores
+        .par_chunks_mut(block_rows)
+        .zip(table.values().par_chunks(block_rows * table.columns()))
+        .enumerate()
+        .map_init(W::default, |workspace, (block, (scores, values))| {
+            table.check_finite(block * block_rows, values)?;
+            add_paths(workspace, values, scores);
+            for score in scores {
+                *score = (-*score / n_trees as f64).exp2();
             }
             Ok(())
         })
@@ -50,7 +68,7 @@ pub(crate) fn sum_path_lengths(trees: &[Tree], table: &Table) -> Result<Vec<f64>
         .collect();
     match failures.into_iter().next() {
         Some(error) => Err(error),
-        None => Ok(sums),
+        None => Ok(scores),
     }
 }
 

@@ -112,6 +112,17 @@ fn threads_change_no_bit_and_seeds_do() {
 }
 
 #[test]
+fn a_table_in_parts_scores_the_same_bits() {
+    let features = table(5000, 7);
+    let forest = IsolationForest::fit(features.view(), &CONFIG).unwrap();
+    let parts: Vec<f64> = [s![..1, ..], s![1..1230, ..], s![1230.., ..]]
+        .into_iter()
+        .flat_map(|part| forest.scores(features.slice(part)).unwrap())
+        .collect();
+    assert_eq!(parts, forest.scores(features.view()).unwrap());
+}
+
+#[test]
 fn equal_rows_score_one_half() {
     let features = Array2::<f32>::ones((300, 3));
     let forest = IsolationForest::fit(features.view(), &CONFIG).unwrap();
