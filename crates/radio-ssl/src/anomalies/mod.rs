@@ -83,6 +83,7 @@ pub fn run(command: &AnomaliesCommand) -> Result<()> {
         (None, method) if command.save_forest.is_some() => {
             bail!("--save-forest: there is no forest with --method {method:?}")
         }
+        (None, rank::Method::Oblique) => rank::Way::Oblique { seed: command.seed },
         (None, rank::Method::Lof) => rank::Way::Lof(command.neighbours),
         (None, rank::Method::Knn) => rank::Way::Knn(command.neighbours),
     };

@@ -1,7 +1,7 @@
-//! Ranks the frames of a feature table by the published isolation forest, or by their neighbours.
+//! Ranks the frames of a feature table by the published isolation forest, one of oblique cuts, or by their neighbours.
 use std::path::Path;
 
-use anomaly_iforest::IsolationForest;
+use anomaly_iforest::{HyperplaneConfig, HyperplaneForest, IsolationForest};
 use anyhow::{Context, Result, bail};
 use ndarray::Array2;
 use neighbours::{Metric, local_outlier_factor, mean_distance, nearest_neighbours};
@@ -10,12 +10,17 @@ use crate::anomaly_scores::{describe, published_forest, select};
 use crate::feature_files::read_features;
 use crate::stages;
 
+/// Features that an oblique cut combines: the fewest that leave the directions of the axes.
+const CUT_COLUMNS: usize = 2;
+
 /// What makes a frame strange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(super) enum Method {
     /// Random cuts separate it early: the paper's isolation forest
     #[default]
     Forest,
+    /// Random oblique cuts of two features each separate it early: blind to the directions of the axes (Hariri et al. 2019)
+    Oblique,
     /// It lies in a sparser place than its neighbours do: local outlier factor (Breunig et al. 2000)
     Lof,
     /// Its neighbours are far: their mean distance
@@ -29,6 +34,8 @@ pub(super) enum Way<'a> {
     Forest { seed: u64, save: Option<&'a Path> },
     /// A forest of a file.
     Saved(&'a Path),
+    /// A forest of oblique cuts with the trees and rows of the published one.
+    Oblique { seed: u64 },
     /// Local outlier factor with so many neighbours.
     Lof(usize),
     /// Mean distance to so many neighbours.
@@ -55,6 +62,16 @@ impl Way<'_> {
                     scores,
                     format!("{}: {} trees, {} rows each", path.display(), forest.n_trees(), forest.samples_per_tree()),
                 )
+            }
+            Self::Oblique { seed } => {
+                let published = published_forest(seed);
+                let columns = CUT_COLUMNS.min(features.ncols());
+                let config =
+                    HyperplaneConfig { n_trees: published.n_trees, max_samples: published.max_samples, columns, seed };
+                let forest = HyperplaneForest::fit(features.view(), &config)?;
+                let words =
+                    format!("{}; oblique cuts of {columns} features", describe(&published, forest.samples_per_tree()));
+                (forest.scores(features.view())?, words)
             }
             Self::Lof(k) => (local_outlier_factor(&nearest(k)?), format!("local outlier factor, {k} neighbours")),
             Self::Knn(k) => (mean_distance(&nearest(k)?), format!("mean distance to {k} neighbours")),
@@ -108,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("forest.json");
         let grown = Way::Forest { seed: 1, save: Some(&file) };
-        for way in [grown, Way::Saved(&file), Way::Lof(5), Way::Knn(5)] {
+        for way in [grown, Way::Saved(&file), Way::Oblique { seed: 1 }, Way::Lof(5), Way::Knn(5)] {
             let (scores, words) = way.scores(&features).unwrap();
             assert!(scores[..59].iter().all(|score| score < &scores[59]), "{words}");
         }
