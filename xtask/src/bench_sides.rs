@@ -1,4 +1,4 @@
-//! Two warm processes side by side, ours and a peer's, timed alternately: what `bench-peers` and `bench-data` share.
+//! Two warm processes side by side, ours and a peer's, timed alternately: what `bench-peers`, `bench-data` and `bench-forest` share.
 //!
 //! Each side gets its case as one JSON argument, says `{"ready", "version"}` once it is warm, and answers every line of its input with
 //! `{"seconds", "peak_kib"}`. One timing of ours, one of the peer's, and so on, the order turned round each time: whatever slows the
@@ -142,7 +142,7 @@ fn say(line: &impl Serialize) -> Result<()> {
 }
 
 /// VmHWM of this process, KiB.
-fn peak_kib() -> Option<u64> {
+pub fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }

@@ -3,6 +3,7 @@
 //! Thin by design: a task picks a configuration, calls library code, and says in words and in the exit code what came out.
 mod bench_case;
 mod bench_data;
+mod bench_forest;
 mod bench_page;
 mod bench_peers;
 mod bench_pipeline;
@@ -122,6 +123,22 @@ enum Task {
         /// The case, as JSON.
         case: String,
     },
+    /// Isolation forest and ranking beside scikit-learn, isotree and LightGBM, ten million rows; writes docs/benchmarks.md.
+    BenchForest(bench_forest::BenchForest),
+    /// One side of `bench-forest`.
+    #[command(hide = true)]
+    BenchForestCase {
+        /// The case, as JSON.
+        case: String,
+    },
+    /// The long table of `bench-forest`.
+    #[command(hide = true)]
+    BenchForestLong {
+        /// Its rows.
+        rows: usize,
+        /// Threads.
+        threads: usize,
+    },
     /// Pairs a second from FITS to updated weights, with the share of every stage; writes docs/benchmarks.md.
     BenchPipeline(bench_pipeline::BenchPipeline),
     /// Mutated files through every reader: no panic, no allocation beyond a limit, no silent short read.
@@ -237,6 +254,9 @@ fn run(task: Task) -> Result<()> {
         Task::BenchCase { case } => bench_case::bench_case(&case),
         Task::BenchData(options) => bench_data::bench_data(&options),
         Task::BenchDataCase { case } => bench_data::bench_data_case(&case),
+        Task::BenchForest(options) => bench_forest::bench_forest(&options),
+        Task::BenchForestCase { case } => bench_forest::bench_forest_case(&case),
+        Task::BenchForestLong { rows, threads } => bench_forest::bench_forest_long(rows, threads),
         Task::BenchPipeline(options) => bench_pipeline::bench_pipeline(&options),
         Task::Fuzz { options } => {
             // A program of its own: its allocator counts.
